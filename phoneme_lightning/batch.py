@@ -1,0 +1,112 @@
+"""What the data rooms hand to the models: a few utterances padded to one length."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from phoneme_lightning.phones import IGNORE_LABEL
+
+__all__ = ["Batch", "frame_mask"]
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Tell the real frames from the padding.
+
+    Args:
+        lengths: real frames of each utterance, (batch,), int64.
+        frames: frames of the padded batch.
+
+    Returns:
+        (batch, frames), bool: True where a frame is real.
+    """
+    return torch.arange(frames, device=lengths.device) < lengths[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Utterances padded to the longest of them.
+
+    Attributes:
+        features: (batch, frames, coefficients), float32.
+        labels: (batch, frames), int64; IGNORE_LABEL in padding and where nothing is known.
+        lengths: real frames of each utterance, (batch,), int64.
+        utterances: each utterance's position in its frame store, (batch,), int64.
+        num_frames: the real frames in all, known without asking the device.
+        delta_maps: (batch, 13, 26), float32: how the corpus's own derived coefficients follow
+            from the 13 cepstra of the same frame; None unless a corpus has them and they are used.
+        mask: (batch, frames), bool, True where a frame is real. Made here, once.
+    """
+
+    features: Tensor
+    labels: Tensor
+    lengths: Tensor
+    utterances: Tensor
+    num_frames: int
+    delta_maps: Tensor | None = None
+    mask: Tensor = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 3:
+            raise ValueError(f"features must be (batch, frames, coefficients), got {tuple(self.features.shape)}")
+        batch, frames, _ = self.features.shape
+        for name, expected in (("labels", (batch, frames)), ("lengths", (batch,)), ("utterances", (batch,))):
+            shape = tuple(getattr(self, name).shape)
+            if shape != expected:
+                raise ValueError(f"{name} must have shape {expected} beside the features, got {shape}")
+        if self.mask is None:
+            object.__setattr__(self, "mask", frame_mask(self.lengths, frames))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @classmethod
+    def collate(
+        cls,
+        features: Sequence[Tensor],
+        labels: Sequence[Tensor | None],
+        utterances: Sequence[int],
+        delta_maps: Sequence[Tensor] | None = None,
+    ) -> Self:
+        """Pad utterances, (frames, coefficients) and (frames,) each, into one batch.
+
+        Args:
+            features: (frames, coefficients) of each utterance, float32.
+            labels: (frames,) of each utterance, or None where the split has no labels.
+            utterances: positions in the frame store.
+            delta_maps: (13, 26) of each utterance, where they are used.
+
+        Returns:
+            The batch; padding is 0 in the features and IGNORE_LABEL in the labels.
+        """
+        lengths = torch.tensor([len(x) for x in features])
+        frames = int(lengths.max())
+        padded = torch.zeros(len(features), frames, features[0].shape[1])
+        targets = torch.full((len(features), frames), IGNORE_LABEL)
+        for row, (x, y) in enumerate(zip(features, labels, strict=True)):
+            padded[row, : len(x)] = x
+            if y is not None:
+                targets[row, : len(y)] = y
+        return cls(
+            features=padded,
+            labels=targets,
+            lengths=lengths,
+            utterances=torch.tensor(utterances),
+            num_frames=int(lengths.sum()),
+            delta_maps=None if delta_maps is None else torch.stack(tuple(delta_maps)),
+        )
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
+        """Give the batch on another device."""
+        tensors = {
+            name: value.to(device, non_blocking=non_blocking)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
+
+    def pin_memory(self) -> Self:
+        """Give the batch in page-locked memory, from which copies to a GPU need not wait."""
+        return replace(self, **{name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)})

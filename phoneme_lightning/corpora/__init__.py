@@ -1,0 +1,1 @@
+"""Speech on disk becomes a frame store."""

@@ -1,0 +1,144 @@
+"""The frame store: a corpus packed into memory-mapped arrays beside a manifest.
+
+A store is a folder:
+
+    features.npy    (frames, coefficients), float32: all utterances end to end
+    labels.npy      (frames,), int8: classes, -1 where nothing is known
+    offsets.npy     (utterances + 1,), int64: where each utterance begins
+    splits.npy      (schemes, utterances), uint8: 0 train, 1 validation, 2 test
+    utterances.txt  one line each: the utterance's id, a tab, its speaker
+    delta_maps.npy  (utterances, 13, 26), float32: only where the corpus has deltas of its own
+    manifest.json   what made it, settings, counts, and each file's size and SHA-256
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phoneme_lightning.errors import InputError
+
+__all__ = ["FORMAT", "SPLITS", "FrameStore", "Utterance"]
+
+FORMAT = 1
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance of a store.
+
+    Attributes:
+        id: the corpus's own name of it.
+        speaker: who speaks.
+        features: (frames, coefficients), float32.
+        labels: (frames,), int8, or None where the corpus gives none.
+    """
+
+    id: str
+    speaker: str
+    features: np.ndarray
+    labels: np.ndarray | None
+
+
+class FrameStore:
+    """A prepared corpus, opened without reading it: arrays are memory-mapped.
+
+    Args:
+        path: the store's folder.
+
+    Raises:
+        InputError: there is no whole store at `path`, or this version cannot read it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        manifest = self.path / "manifest.json"
+        if not manifest.is_file():
+            raise InputError(f"no frame store at {self.path}: make one with `phoneme-data prepare`")
+        self.manifest: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+        if self.manifest["format"] != FORMAT:
+            raise InputError(
+                f"{self.path} is a frame store of format {self.manifest['format']}, this version reads {FORMAT}: "
+                "prepare the corpus again"
+            )
+        self.features: np.ndarray = self._open("features")
+        self.labels: np.ndarray = self._open("labels")
+        self.offsets: np.ndarray = self._open("offsets")
+        self.splits: np.ndarray = self._open("splits")
+        self.delta_maps: np.ndarray | None = (
+            self._open("delta_maps") if "delta_maps.npy" in self.manifest["files"] else None
+        )
+
+    def _open(self, name: str) -> np.ndarray:
+        try:
+            array: np.ndarray = np.load(self.path / f"{name}.npy", mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{self.path / name}.npy cannot be read ({error}): prepare the corpus again") from error
+        return array
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def corpus(self) -> str:
+        """The name of the corpus that was packed."""
+        return str(self.manifest["corpus"])
+
+    @property
+    def coefficients(self) -> int:
+        """Numbers a frame."""
+        return int(self.features.shape[1])
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The ways in which this store is split, in the order of the rows of `splits`."""
+        return tuple(self.manifest["schemes"])
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Frames of each utterance, (utterances,), int64."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def _names(self) -> list[list[str]]:
+        lines = (self.path / "utterances.txt").read_text(encoding="utf-8").splitlines()
+        return [line.split("\t") for line in lines]
+
+    @property
+    def ids(self) -> list[str]:
+        """Each utterance's id."""
+        return [name[0] for name in self._names]
+
+    @property
+    def speakers(self) -> list[str]:
+        """Each utterance's speaker."""
+        return [name[1] for name in self._names]
+
+    def split(self, scheme: str, name: str) -> np.ndarray:
+        """Give the positions of a split's utterances, in the corpus's order.
+
+        Args:
+            scheme: one of `schemes`, such as "utterance" or "speaker".
+            name: one of SPLITS.
+
+        Raises:
+            InputError: the store has no such scheme.
+        """
+        if scheme not in self.schemes:
+            raise InputError(f"data.split is {scheme!r}, but {self.path} is split by: {', '.join(self.schemes)}")
+        row = self.splits[self.schemes.index(scheme)]
+        return np.flatnonzero(row == SPLITS.index(name))
+
+    def has_labels(self, positions: np.ndarray) -> bool:
+        """Tell whether the first of these utterances has labels; a split has all or none."""
+        return len(positions) > 0 and bool(self.labels[self.offsets[positions[0]]] >= 0)
+
+    def __getitem__(self, position: int) -> Utterance:
+        start, stop = self.offsets[position], self.offsets[position + 1]
+        labels = self.labels[start:stop]
+        name, speaker = self._names[position]
+        return Utterance(name, speaker, self.features[start:stop], labels if labels[0] >= 0 else None)
