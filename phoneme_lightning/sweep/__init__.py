@@ -1,0 +1,1 @@
+"""Rounds of tuning; not in this version yet."""
