@@ -1,6 +1,11 @@
-"""The one exception that the commands print as a single line, without a traceback."""
+"""A person's mistakes, and how the commands answer them: one line instead of a traceback."""
 
-__all__ = ["InputError"]
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+__all__ = ["InputError", "run_command"]
 
 
 class InputError(Exception):
@@ -8,3 +13,30 @@ class InputError(Exception):
 
     The commands print it as `error: ...` and leave with exit code 2.
     """
+
+
+def run_command(command: Callable[[], int | None]) -> NoReturn:
+    """Run a command and leave the process: the body of every entry point.
+
+    A person's mistake, an unknown key or a wrong type is one line `error: ...` on stderr and exit
+    code 2; Ctrl-C is one line and 130. With `--debug` anywhere on the command line (it is taken
+    out of `sys.argv` before the command sees it) they show their tracebacks.
+
+    Args:
+        command: parses `sys.argv` and does the work; gives the exit code, None for 0. Parsers
+            inside must be made with `exit_on_error=False`.
+    """
+    debug = "--debug" in sys.argv
+    sys.argv[:] = [word for word in sys.argv if word != "--debug"]
+    try:
+        sys.exit(command())
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)
+    except (InputError, argparse.ArgumentError) as error:
+        if debug:
+            raise
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
