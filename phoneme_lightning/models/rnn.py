@@ -1,0 +1,47 @@
+"""A plain bidirectional LSTM or GRU over the features."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from phoneme_lightning.models.base import Backbone
+from phoneme_lightning.models.recurrent import BidirectionalRNN
+
+__all__ = ["RNN"]
+
+
+class RNN(Backbone):
+    """Bidirectional recurrent layers, as in Graves and Schmidhuber (2005).
+
+    Receptive field: the whole utterance. Latency: the whole utterance.
+
+    Args:
+        num_features: coefficients a frame.
+        cell: kind of recurrent cell, lstm or gru.
+        hidden_size: units of one direction of one layer; the output has twice as many.
+        num_layers: bidirectional layers.
+        dropout: share of each layer's outputs dropped in training, the last layer's too.
+        projection: size of a linear map of the features before the first layer; none by default.
+    """
+
+    def __init__(
+        self,
+        num_features: int = 39,
+        cell: Literal["lstm", "gru"] = "lstm",
+        hidden_size: int = 512,
+        num_layers: int = 2,
+        dropout: float = 0.3,
+        projection: int | None = None,
+    ) -> None:
+        super().__init__(num_features, output_dim=2 * hidden_size)
+        self.projection = (
+            nn.Identity() if projection is None else nn.Linear(num_features, projection)
+        )
+        self.recurrent = BidirectionalRNN(
+            projection or num_features, hidden_size, num_layers, cell, dropout
+        )
+
+    def encode(self, features: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
+        """Encode features whose padding is zero; see `Backbone.encode`."""
+        encoded: Tensor = self.recurrent(self.projection(features), lengths)
+        return encoded
