@@ -1,0 +1,103 @@
+"""How the cepstra change: derived coefficients and normalisation, on the batch's device."""
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from phoneme_lightning.batch import Batch, frame_mask
+from phoneme_lightning.errors import InputError
+
+__all__ = ["Deltas", "normalise", "temporal_deltas", "with_deltas"]
+
+Deltas = Literal["temporal", "file", "none"]
+
+_REACH = 2
+"""Frames each side that the regression sees (HTK's DELTAWINDOW, Kaldi's delta-window)."""
+
+
+def temporal_deltas(features: Tensor, lengths: Tensor) -> Tensor:
+    """Give the slope of each coefficient over time, by regression over +-2 frames.
+
+    HTK's formula (Young et al., The HTK Book 3.4, section 5.9, eq. 5.16):
+    d[t] = sum_k k (x[t+k] - x[t-k]) / (2 sum_k k^2), k = 1, 2. Beyond an utterance's own first and
+    last frame, that frame is repeated; padding is never read.
+
+    Args:
+        features: (batch, frames, coefficients), float.
+        lengths: real frames of each utterance, (batch,), int64, each at least 1.
+
+    Returns:
+        (batch, frames, coefficients), a change per frame; 0 in padding.
+    """
+    frames = features.shape[1]
+    steps = torch.arange(-_REACH, frames + _REACH, device=features.device)
+    index = torch.minimum(steps.clamp(min=0), lengths[:, None] - 1)
+    extended = features.take_along_dim(index[..., None], dim=1)
+    slope = torch.zeros_like(features)
+    for k in range(1, _REACH + 1):
+        ahead = extended[:, _REACH + k : _REACH + k + frames]
+        behind = extended[:, _REACH - k : _REACH - k + frames]
+        slope = slope + k * (ahead - behind)
+    slope = slope / (2 * sum(k * k for k in range(1, _REACH + 1)))
+    return slope.where(frame_mask(lengths, frames)[..., None], 0.0)
+
+
+def with_deltas(batch: Batch, kind: Deltas) -> Batch:
+    """Set derived coefficients beside the cepstra.
+
+    Args:
+        batch: features (batch, frames, 13).
+        kind: "temporal": slopes over time and their slopes (`temporal_deltas`, twice);
+            "file": the corpus's own, which follow linearly from the same frame's cepstra;
+            "none": nothing is added.
+
+    Returns:
+        The batch with features (batch, frames, 39): cepstra, deltas, deltas of deltas; or as it
+        was for "none".
+
+    Raises:
+        InputError: `kind` is "file" and the corpus has no deltas of its own.
+    """
+    if kind == "none":
+        return batch
+    cepstra = batch.features.where(batch.mask[..., None], 0.0)
+    if kind == "temporal":
+        deltas = temporal_deltas(cepstra, batch.lengths)
+        added = torch.cat([deltas, temporal_deltas(deltas, batch.lengths)], dim=-1)
+    elif batch.delta_maps is None:
+        raise InputError(
+            "data.deltas is 'file', but this corpus has no deltas of its own: "
+            "use data.deltas 'temporal' or 'none'"
+        )
+    else:
+        # Features, like all that is made from them, stay float32 where autocast is on.
+        with torch.autocast(cepstra.device.type, enabled=False):
+            added = cepstra @ batch.delta_maps
+    return replace(batch, features=torch.cat([cepstra, added], dim=-1))
+
+
+def normalise(batch: Batch) -> Batch:
+    """Bring each coefficient of each utterance to mean 0 and standard deviation 1 (N-1).
+
+    Only real frames count. A coefficient that does not change, as in an utterance of one frame,
+    becomes 0.
+
+    Args:
+        batch: features (batch, frames, coefficients).
+
+    Returns:
+        The batch with the normalised features; 0 in padding.
+    """
+    real = batch.mask[..., None]
+    features = batch.features.where(real, 0.0)
+    count = batch.lengths[:, None, None]
+    mean = features.sum(dim=1, keepdim=True) / count
+    centred = (features - mean).where(real, 0.0)
+    variance = centred.square().sum(dim=1, keepdim=True) / (count - 1).clamp(min=1)
+    deviation = variance.sqrt()
+    # What rounding the mean leaves of a constant is not a deviation.
+    constant = deviation <= 1e-5 * mean.abs() + 1e-8
+    scaled = torch.where(constant, 0.0, centred / deviation.where(~constant, 1.0))
+    return replace(batch, features=scaled)
