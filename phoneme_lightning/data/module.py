@@ -1,0 +1,178 @@
+"""The LightningDataModule: chooses the corpus, makes the loaders, prepares batches on the device."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+
+from phoneme_lightning.batch import Batch
+from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.data.augment import (
+    Augmentation,
+    add_noise,
+    mask_coefficients,
+    mask_time,
+    time_stretch,
+)
+from phoneme_lightning.data.deltas import normalise, with_deltas
+from phoneme_lightning.data.loader import BatchLoader
+from phoneme_lightning.data.sampler import BucketSampler, seed_of
+from phoneme_lightning.errors import InputError
+
+__all__ = ["Deltas", "PhonemeDataModule", "input_features"]
+
+Deltas = Literal["temporal", "file", "none"]
+
+EVALUATION_FRAMES_PER_BATCH = 16_000
+
+
+def input_features(deltas: Deltas, coefficients: int = 13) -> int:
+    """Give how many numbers a frame the backbone gets under a setting of `data.deltas`."""
+    return coefficients if deltas == "none" else 3 * coefficients
+
+
+class PhonemeDataModule(LightningDataModule):
+    """A frame store as batches of about equally many frames.
+
+    Args:
+        corpus: "auto" takes the prepared libriphone in `root` where there is one, else the
+            built-in spoken corpus, made on first use; a name takes the store of that name in
+            `root`; a path takes the store there.
+        root: folder in which `phoneme-data prepare` puts frame stores.
+        split: how validation is set aside: "utterance" (speakers of train) or "speaker" (new ones).
+        frames_per_batch: real frames a training batch, about.
+        deltas: what stands beside the cepstra: "temporal" derivatives, the "file"'s own, or "none".
+        augment: changes to training batches; never made in validation and test.
+        seed: of the order of batches and of the augmentation.
+    """
+
+    def __init__(
+        self,
+        *,
+        corpus: str = "auto",
+        root: str = "data",
+        split: Literal["utterance", "speaker"] = "utterance",
+        frames_per_batch: int = 8_000,
+        deltas: Deltas = "temporal",
+        augment: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if frames_per_batch < 1:
+            raise InputError(f"data.frames_per_batch is {frames_per_batch}: give at least 1")
+        self.corpus, self.root = corpus, Path(root)
+        self.split: str = split
+        self.frames_per_batch, self.deltas, self.augment, self.seed = (
+            frames_per_batch,
+            deltas,
+            augment,
+            seed,
+        )
+        self._store: FrameStore | None = None
+
+    @property
+    def store(self) -> FrameStore:
+        """The frame store, opened on first use."""
+        if self._store is None:
+            path = self.root / self.corpus
+            self._store = FrameStore(path if path.is_dir() else self.corpus)
+            if self.deltas == "file" and self._store.delta_maps is None:
+                raise InputError(
+                    f"data.deltas is 'file', but {self._store.path} holds no deltas of its own: use temporal"
+                )
+        return self._store
+
+    def positions(self, name: str) -> np.ndarray:
+        """Give the positions in the store of a split's utterances: train, validation or test.
+
+        Raises:
+            InputError: there are none.
+        """
+        positions = self.store.split(self.split, name)
+        if len(positions) == 0:
+            raise InputError(
+                f"the {name} split of {self.store.path} (data.split: {self.split}) is empty"
+            )
+        return positions
+
+    @property
+    def test_has_labels(self) -> bool:
+        """Whether the test split can be scored."""
+        return self.store.has_labels(self.positions("test"))
+
+    def _loader(self, name: str, *, shuffle: bool = False) -> BatchLoader:
+        positions = self.positions(name)
+        trainer = self.trainer
+        sampler = BucketSampler(
+            self.store.lengths[positions],
+            self.frames_per_batch
+            if shuffle
+            else max(self.frames_per_batch, EVALUATION_FRAMES_PER_BATCH),
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        return BatchLoader(self.store, positions, sampler, delta_maps=self.deltas == "file")
+
+    def train_dataloader(self) -> BatchLoader:
+        """Give the training batches, in a new order each epoch."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> BatchLoader:
+        """Give the validation batches."""
+        return self._loader("validation")
+
+    def test_dataloader(self) -> BatchLoader:
+        """Give the test batches; their labels are IGNORE_LABEL where the corpus keeps them back."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Give the test batches, to be predicted."""
+        return self._loader("test")
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Make the backbone's input on the device; augment it in training.
+
+        The noise comes from (seed, batches so far, rank), so that a resumed fit draws the same.
+        """
+        trainer = self.trainer
+        if trainer is None or not trainer.training:
+            return prepare(batch, self.deltas)
+        generator = torch.Generator(batch.features.device)
+        generator.manual_seed(
+            seed_of(self.seed, trainer.fit_loop.total_batch_idx + 1, trainer.global_rank)
+        )
+        return prepare(batch, self.deltas, self.augment, generator)
+
+
+def prepare(
+    batch: Batch,
+    deltas: Deltas,
+    augment: Augmentation | None = None,
+    generator: torch.Generator | None = None,
+) -> Batch:
+    """Turn stored coefficients into the backbone's input.
+
+    The order is: time stretch, noise, deltas, renormalise, masks.
+
+    Args:
+        batch: features (batch, frames, 13).
+        deltas: what to put beside the cepstra.
+        augment: what to change, in training; None changes nothing.
+        generator: of the noise, on the batch's device; needed with `augment`.
+
+    Returns:
+        features (batch, frames, 39), or 13 of them with deltas "none".
+    """
+    if augment is None or generator is None:
+        return normalise(with_deltas(batch, deltas))
+    batch = time_stretch(batch, augment.stretch, generator)
+    batch = add_noise(batch, augment.noise, generator)
+    batch = normalise(with_deltas(batch, deltas))
+    batch = mask_time(batch, augment.time_masks, augment.time_mask_frames, generator)
+    return mask_coefficients(
+        batch, augment.coefficient_masks, augment.coefficient_mask_width, generator
+    )

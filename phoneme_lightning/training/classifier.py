@@ -1,0 +1,206 @@
+"""The LightningModule: a backbone, a linear layer a frame, the loss, the metrics, the optimizer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from phoneme_lightning.batch import Batch
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.models.base import Backbone
+from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
+from phoneme_lightning.training.metrics import PhoneMetrics
+from phoneme_lightning.training.optimizers import (
+    Schedule,
+    keep_new_settings,
+    parameter_groups,
+    schedule_factor,
+    use_fused_kernels,
+)
+
+__all__ = ["PhonemeClassifier"]
+
+
+class PhonemeClassifier(LightningModule):
+    """Classify every frame of an utterance.
+
+    Args:
+        backbone: the network under the linear layer.
+        num_classes: phones to tell apart.
+        label_smoothing: share of the target spread over all phones, 0 to 1.
+        optimizer: made with the parameters in two groups; norms and biases are not decayed.
+        schedule: the learning rate after the warmup: constant, or linear or cosine down to 0.
+        warmup_steps: steps in which the learning rate rises in a straight line.
+        ema_decay: decay a step of an exponential average of the weights, which is then what is
+            validated and saved; 0 keeps none.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        num_classes: int = NUM_PHONES,
+        label_smoothing: float = 0.0,
+        optimizer: OptimizerCallable = lambda parameters: AdamW(parameters, lr=2e-3),
+        schedule: Schedule = "cosine",
+        warmup_steps: int = 200,
+        ema_decay: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= label_smoothing < 1.0:
+            raise InputError(f"model.label_smoothing is {label_smoothing}: give 0 up to below 1")
+        if not 0.0 <= ema_decay < 1.0:
+            raise InputError(f"model.ema_decay is {ema_decay}: give 0 (off) or, say, 0.999")
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.output_dim, num_classes)
+        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        self.optimizer, self.schedule, self.warmup_steps = optimizer, schedule, warmup_steps
+        self.ema_decay = ema_decay
+        self.metrics = nn.ModuleDict(
+            {stage: PhoneMetrics(num_classes) for stage in ("val", "test")}
+        )
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Give the logits of each frame, (batch, frames, classes)."""
+        logits: Tensor = self.head(self.backbone(batch.features, batch.lengths))
+        return logits
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Give the cross-entropy a real frame of the whole step, over all ranks.
+
+        Ranks hold different numbers of frames and their gradients are averaged, so each rank's
+        sum is divided by the mean number of frames a rank.
+
+        Args:
+            logits: (batch, frames, classes).
+            batch: where labels are IGNORE_LABEL, a frame counts for nothing.
+        """
+        total = F.cross_entropy(
+            logits.float().flatten(0, 1),
+            batch.labels.flatten(),
+            ignore_index=IGNORE_LABEL,
+            label_smoothing=self.label_smoothing,
+            reduction="sum",
+        )
+        frames: Tensor | int = batch.num_frames
+        if self.trainer.training and self.trainer.world_size > 1:
+            frames = self.all_gather(torch.tensor(float(frames), device=self.device)).mean()
+        return total / frames
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Give the loss of a step, and log it with the accuracy."""
+        logits = self(batch)
+        loss = self.loss(logits, batch)
+        correct = (logits.detach().argmax(-1) == batch.labels).sum()
+        self.log("train/loss", loss.detach())
+        self.log("train/frame_accuracy", correct / batch.num_frames)
+        return loss
+
+    def _evaluate(self, stage: str, batch: Batch) -> None:
+        logits = self(batch)
+        self.metrics[stage].update(logits.argmax(-1), batch)
+        self.log(
+            f"{stage}/loss", self.loss(logits, batch), batch_size=batch.num_frames, sync_dist=True
+        )
+
+    def _report(self, stage: str) -> None:
+        metrics = self.metrics[stage]
+        assert isinstance(metrics, PhoneMetrics)
+        for name, value in metrics.compute().items():
+            self.log(f"{stage}/{name}", value)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count anew: a validation that was cut off must not be counted twice."""
+        self.metrics["val"].reset()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score a validation batch."""
+        self._evaluate("val", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the validation split."""
+        self._report("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Begin to count anew."""
+        self.metrics["test"].reset()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, np.ndarray]]:
+        """Score a test batch; give its predictions as `predict_step` does."""
+        self._evaluate("test", batch)
+        return self.predict_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the test split."""
+        self._report("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, np.ndarray]]:
+        """Give each utterance's position in the store and its classes, (frames,), uint8."""
+        predictions = self(batch).argmax(-1).to(torch.uint8).cpu().numpy()
+        rows = zip(batch.utterances.tolist(), predictions, batch.lengths.tolist(), strict=True)
+        return [(utterance, row[:length]) for utterance, row, length in rows]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Give the optimizer and its schedule, which is advanced every step."""
+        optimizer = self.optimizer(parameter_groups(self))
+        if (
+            self.trainer.precision != "16-mixed"
+        ):  # there a fused step would unscale by itself, after the clipping
+            use_fused_kernels(optimizer)
+        total_steps = self.trainer.estimated_stepping_batches
+        if total_steps == float("inf") and self.schedule != "constant":
+            raise InputError(
+                f"model.schedule is {self.schedule!r}, which needs an end: give trainer.max_steps"
+            )
+        scheduler = LambdaLR(
+            optimizer, schedule_factor(self.schedule, self.warmup_steps, total_steps)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def configure_callbacks(self) -> Sequence[Callback] | Callback:
+        """Average the weights where `ema_decay` asks for it."""
+        fitting = self.trainer.state.fn == "fit"
+        return [EMAWeightAveraging(decay=self.ema_decay)] if self.ema_decay and fitting else []
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Log the global gradient norm as it was before clipping, and clip."""
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        self.log("train/grad_norm", norm)
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm)
+        elif gradient_clip_val:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another model; let this fit's own settings stand.
+
+        Raises:
+            InputError: the checkpoint's weights do not fit.
+        """
+        mine, theirs = self.state_dict(), checkpoint["state_dict"]
+        for name in mine.keys() | theirs.keys():
+            here, there = (tuple(x[name].shape) if name in x else "absent" for x in (mine, theirs))
+            if here != there:
+                raise InputError(
+                    f"ckpt_path holds another model: {name} is {there} there, {here} under this config; leave out "
+                    "model.backbone and model.num_classes, which are then taken from the checkpoint"
+                )
+        if self.trainer.state.fn == "fit":
+            keep_new_settings(checkpoint, self.optimizer(parameter_groups(self)))
