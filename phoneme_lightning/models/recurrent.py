@@ -35,11 +35,20 @@ def reversal_within_lengths(lengths: Tensor, frames: int) -> Tensor:
         frames: frames of the padded batch.
 
     Returns:
-        (batch, frames), int64: for `gather` along the frames. It is its own inverse.
+        (batch, frames), int64: the frame to read at each place. It is its own inverse.
     """
     index = torch.arange(frames, device=lengths.device).expand(len(lengths), frames)
     last = lengths[:, None] - 1
     return torch.where(index <= last, last - index, index)
+
+
+def reorder(inputs: Tensor, index: Tensor) -> Tensor:
+    """Read the frames of (batch, frames, size) in the order of index, (batch, frames)."""
+    batch, frames, size = inputs.shape
+    first = frames * torch.arange(batch, device=inputs.device)[:, None]
+    # Whole rows: several times faster than a gather, both ways, on a CPU.
+    rows = inputs.reshape(batch * frames, size).index_select(0, (first + index).flatten())
+    return rows.view(batch, frames, size)
 
 
 class BidirectionalRNN(nn.Module):
@@ -104,14 +113,12 @@ class BidirectionalRNN(nn.Module):
             dtype = recurrent_dtype(device_type, asked)
             autocast = dtype == asked
             inputs = inputs.to(dtype)
-        index = reversal_within_lengths(lengths, inputs.shape[1])[..., None]
+        index = reversal_within_lengths(lengths, inputs.shape[1])
         with torch.autocast(device_type, enabled=autocast):
             for onward, backward in zip(self.forward_layers, self.backward_layers, strict=True):
                 ahead, _ = onward(inputs)
-                behind, _ = backward(inputs.take_along_dim(index, dim=1))
-                inputs = self.dropout(
-                    torch.cat((ahead, behind.take_along_dim(index, dim=1)), dim=-1)
-                )
+                behind, _ = backward(reorder(inputs, index))
+                inputs = self.dropout(torch.cat((ahead, reorder(behind, index)), dim=-1))
         return inputs
 
 
