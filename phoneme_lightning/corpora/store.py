@@ -62,8 +62,8 @@ class FrameStore:
         self.manifest: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
         if self.manifest["format"] != FORMAT:
             raise InputError(
-                f"{self.path} is a frame store of format {self.manifest['format']}, this version reads {FORMAT}: "
-                "prepare the corpus again"
+                f"{self.path} is a frame store of format {self.manifest['format']}, "
+                f"this version reads {FORMAT}: prepare the corpus again"
             )
         self.features: np.ndarray = self._open("features")
         self.labels: np.ndarray = self._open("labels")
@@ -77,7 +77,9 @@ class FrameStore:
         try:
             array: np.ndarray = np.load(self.path / f"{name}.npy", mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{self.path / name}.npy cannot be read ({error}): prepare the corpus again") from error
+            raise InputError(
+                f"{self.path / name}.npy cannot be read ({error}): prepare the corpus again"
+            ) from error
         return array
 
     def __len__(self) -> int:
@@ -129,7 +131,9 @@ class FrameStore:
             InputError: the store has no such scheme.
         """
         if scheme not in self.schemes:
-            raise InputError(f"data.split is {scheme!r}, but {self.path} is split by: {', '.join(self.schemes)}")
+            raise InputError(
+                f"data.split is {scheme!r}, but {self.path} is split by: {', '.join(self.schemes)}"
+            )
         row = self.splits[self.schemes.index(scheme)]
         return np.flatnonzero(row == SPLITS.index(name))
 
@@ -140,5 +144,6 @@ class FrameStore:
     def __getitem__(self, position: int) -> Utterance:
         start, stop = self.offsets[position], self.offsets[position + 1]
         labels = self.labels[start:stop]
+        known = labels if labels[0] >= 0 else None
         name, speaker = self._names[position]
-        return Utterance(name, speaker, self.features[start:stop], labels if labels[0] >= 0 else None)
+        return Utterance(name, speaker, self.features[start:stop], known)

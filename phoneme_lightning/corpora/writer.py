@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from phoneme_lightning.corpora.store import FORMAT, SPLITS
+from phoneme_lightning.errors import InputError
 
 __all__ = ["StoreWriter", "sha256"]
 
@@ -64,10 +65,18 @@ class StoreWriter:
         path: where the store shall stand.
         coefficients: numbers a frame.
         delta_maps: whether each utterance brings the map of its own deltas.
+
+    Raises:
+        InputError: something else than a store stands at `path`; it is not replaced.
     """
 
     def __init__(self, path: str | Path, *, coefficients: int, delta_maps: bool = False) -> None:
         self.path = Path(path).resolve()
+        replaceable = self.path.is_dir() and (
+            (self.path / "manifest.json").is_file() or not any(self.path.iterdir())
+        )
+        if self.path.exists() and not replaceable:
+            raise InputError(f"{self.path} exists and is no frame store: give another --out")
         self.partial = self.path.with_name(f".{self.path.name}.partial")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.partial, ignore_errors=True)
@@ -113,7 +122,12 @@ class StoreWriter:
         self._offsets.append(self._offsets[-1] + len(features))
 
     def finish(
-        self, *, corpus: str, splits: dict[str, np.ndarray], settings: dict[str, Any], counts: dict[str, Any]
+        self,
+        *,
+        corpus: str,
+        splits: dict[str, np.ndarray],
+        settings: dict[str, Any],
+        counts: dict[str, Any],
     ) -> Path:
         """Write what is left, then put the store in its place.
 
@@ -151,7 +165,8 @@ class StoreWriter:
                 for file in sorted(self.partial.iterdir())
             },
         }
-        (self.partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(manifest, indent=2) + "\n"
+        (self.partial / "manifest.json").write_text(text, encoding="utf-8")
         old = self.path.with_name(f".{self.path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if self.path.exists():

@@ -1,0 +1,116 @@
+"""What a corpus brings that cannot be used: kept out by name and reason, and counted."""
+
+import csv
+import math
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from phoneme_lightning.errors import InputError
+
+__all__ = ["Damage", "Quarantine", "Rejected", "parse_share"]
+
+
+class Damage(Exception):
+    """Something is wrong with one utterance.
+
+    Args:
+        reason: one of a few fixed phrases, by which they are counted.
+        detail: what helps to find the place; may be empty.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class Rejected(NamedTuple):
+    """One row of quarantine.csv: the utterance, its split in the corpus, and what is wrong."""
+
+    id: str
+    split: str
+    reason: str
+
+
+class Quarantine:
+    """The rejected utterances of a corpus that is being prepared.
+
+    Attributes:
+        rows: what was rejected, in the order in which it was found.
+        reasons: how often each reason occurred, details left out.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Rejected] = []
+        self.reasons: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def add(self, utterance: str, split: str, damage: Damage) -> None:
+        """Reject an utterance of a split of the corpus."""
+        self.rows.append(Rejected(utterance, split, str(damage)))
+        self.reasons[damage.reason] += 1
+
+    def summary(self) -> list[str]:
+        """Say in lines what was rejected and why; test utterances by name. Empty if nothing was."""
+        if not self.rows:
+            return []
+        lines = [f"quarantined {len(self)}: {self._counted()} (each one is in quarantine.csv)"]
+        tests = [row for row in self.rows if row.split == "test"]
+        if tests:
+            lines.append(
+                f"WARNING: {len(tests)} of them are of test, and a submission needs all of test:"
+            )
+            lines += [f"  {row.id}  {row.reason}" for row in tests[:10]]
+            lines += [f"  and {len(tests) - 10} more"] * (len(tests) > 10)
+        return lines
+
+    def judge(self, total: int, *, max_bad: float, strict: bool = False) -> None:
+        """Stop a prepare that loses too much.
+
+        Args:
+            total: utterances that the corpus names.
+            max_bad: the share of them that may be rejected, 0 to 1.
+            strict: whether a single one is too much.
+
+        Raises:
+            InputError: more is rejected than may be; it says the most frequent reasons.
+        """
+        if strict and self.rows:
+            allowed, fix = "--strict allows none", "leave --strict out"
+        elif len(self) > max_bad * total:
+            allowed, fix = f"--max-bad allows {max_bad:.2%}", "raise --max-bad"
+        else:
+            return
+        first = self.rows[0]
+        raise InputError(
+            f"{len(self)} of {total} utterances are bad ({len(self) / total:.2%}, {allowed}): "
+            f"{self._counted()}; first {first.split} {first.id}, {first.reason}: "
+            f"mend the source or {fix}"
+        )
+
+    def _counted(self) -> str:
+        return ", ".join(f"{count} x {reason}" for reason, count in self.reasons.most_common())
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV with the columns id, split, reason."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(Rejected._fields)
+            table.writerows(self.rows)
+
+
+def parse_share(text: str, *, key: str) -> float:
+    """Read a share from "1%" or "0.01".
+
+    Raises:
+        InputError: it is no number, or not from 0 to 1.
+    """
+    try:
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise InputError(f"{key} is {text!r}, but must be a share such as 1% or 0.01")
+    return share
