@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoneme_lightning.batch import Batch
-from phoneme_lightning.data.deltas import normalise, temporal_deltas, with_deltas
+from phoneme_lightning.data.deltas import Deltas, normalise, temporal_deltas, with_deltas
 from phoneme_lightning.errors import InputError
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=5)
@@ -55,7 +55,9 @@ def test_the_slope_of_a_ramp_is_its_slope() -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(LENGTHS, st.sampled_from(["temporal", "none"]))
-def test_an_utterance_alone_gives_what_it_gives_in_a_batch(lengths: list[int], kind: str) -> None:
+def test_an_utterance_alone_gives_what_it_gives_in_a_batch(
+    lengths: list[int], kind: Deltas
+) -> None:
     together = normalise(with_deltas(make_batch(lengths, padding=float("nan")), kind))
     clean = make_batch(lengths)
     for row, length in enumerate(lengths):

@@ -1,15 +1,16 @@
 """Scores against plain loops, over batches, ranks and kinds of input."""
 
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.phones import IGNORE_LABEL
@@ -115,8 +116,8 @@ def score_on_rank(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_every_rank_gets_the_scores_of_all_ranks(tmp_path: object) -> None:
-    mp.spawn(score_on_rank, (str(tmp_path),), nprocs=2)
+def test_every_rank_gets_the_scores_of_all_ranks(tmp_path: Path) -> None:
+    spawn(score_on_rank, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
     expected = naive_scores([pair for pairs in PER_RANK for pair in pairs])
     for rank in range(2):
         scores, confusion = torch.load(f"{tmp_path}/{rank}.pt")
