@@ -1,0 +1,143 @@
+"""One voice speaks its part of the built-in corpus, as a program in a process of its own.
+
+    python -m phoneme_lightning.corpora.recital VOICE SECONDS
+
+writes a Recital to standard output. A mistake of the user is one line on standard error and exit
+code 2. A new process a voice is what makes espeak-ng give the same bytes every time.
+"""
+
+import sys
+from typing import BinaryIO, NamedTuple, Self
+
+import numpy as np
+
+from phoneme_lightning.corpora.audio import SAMPLE_RATE, extract, frame_centres, resample
+from phoneme_lightning.corpora.espeak import Speaker
+from phoneme_lightning.corpora.espeak_phones import find_segments
+from phoneme_lightning.corpora.voices import VOICES, Voice, sentences_of
+from phoneme_lightning.errors import InputError
+
+__all__ = ["GAIN_DB", "MARGIN_SECONDS", "SNR_DB", "Recital", "recite", "record"]
+
+SNR_DB = (5.0, 30.0)
+"""Speech over noise, drawn per utterance."""
+GAIN_DB = (-30.0, -3.0)
+"""The loudest sample under full scale, drawn per utterance."""
+MARGIN_SECONDS = (0.05, 0.3)
+"""Silence before and after the speech, drawn per utterance."""
+
+
+class Recital(NamedTuple):
+    """What one voice spoke.
+
+    Attributes:
+        version: espeak-ng's.
+        sentences: (utterances,), int64: which of its split's sentences were spoken.
+        lengths: (utterances,), int64: frames of each.
+        features: (frames, 13), float32: all utterances end to end.
+        labels: (frames,), int8.
+    """
+
+    version: np.ndarray
+    sentences: np.ndarray
+    lengths: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
+
+    def save(self, file: BinaryIO) -> None:
+        """Write the recital as an .npz archive."""
+        np.savez(file, **self._asdict())
+
+    @classmethod
+    def load(cls, file: BinaryIO) -> Self:
+        """Read what `save` wrote."""
+        with np.load(file) as arrays:
+            return cls(**arrays)
+
+
+def record(speech: np.ndarray, margins: tuple[int, int], draw: np.random.Generator) -> np.ndarray:
+    """Put clean speech into a noisy room with a microphone at some level.
+
+    The noise has a power spectrum of 1 / f^colour, drawn between white (0) and pink (1).
+
+    Args:
+        speech: (samples,), float32, not silent all through.
+        margins: samples of silence to put before and after.
+        draw: where the random numbers come from.
+
+    Returns:
+        (margin + samples + margin,), float32, rounded to what 16 bits can hold.
+    """
+    samples = len(speech) + sum(margins)
+    spectrum = np.fft.rfft(draw.standard_normal(samples))
+    spectrum *= np.maximum(1, np.arange(len(spectrum))) ** (-draw.uniform(0, 1) / 2)
+    noise = np.fft.irfft(spectrum, samples)
+    power_ratio = 10 ** (draw.uniform(*SNR_DB) / 10)
+    noise *= np.sqrt(np.mean(speech**2) / (power_ratio * np.mean(noise**2)))
+    noisy = np.pad(speech, margins) + noise
+    noisy *= 10 ** (draw.uniform(*GAIN_DB) / 20) / np.abs(noisy).max()
+    recorded: np.ndarray = np.round(noisy * 32768) / 32768
+    return recorded.astype(np.float32)
+
+
+def recite(voice: Voice, seconds: float) -> Recital:
+    """Let a voice speak so many seconds of its split's sentences, each voice from another start.
+
+    Raises:
+        InputError: the sentences do not last so long, or espeak-ng is not there.
+    """
+    speaker = Speaker(
+        voice.accent, voice.variant, words_per_minute=voice.words_per_minute, pitch=voice.pitch
+    )
+    sentences = sentences_of(voice.split)
+    company = [other for other in VOICES if other.split == voice.split]
+    start = company.index(voice) * len(sentences) // len(company)
+    spoken: list[int] = []
+    features: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    frames_wanted, frames = 100 * seconds, 0
+    for number in np.roll(np.arange(len(sentences)), -start).tolist():
+        if frames >= frames_wanted:
+            break
+        samples, events = speaker.speak(sentences[number])
+        segments = find_segments(events, len(samples), rhotic=voice.rhotic)
+        speech = resample(samples.astype(np.float32) / 32768, speaker.sample_rate)
+        draw = np.random.default_rng([VOICES.index(voice), number])
+        before, after = (round(SAMPLE_RATE * draw.uniform(*MARGIN_SECONDS)) for _ in range(2))
+        x = extract(record(speech, (before, after), draw))
+        at = (frame_centres(len(x)) - before) * (speaker.sample_rate / SAMPLE_RATE)
+        inside = (at >= 0) & (at < len(samples))
+        y = np.where(inside, segments.at(at.clip(0)), 0)
+        spoken.append(number)
+        features.append(x)
+        labels.append(y)
+        frames += len(x)
+    if frames < frames_wanted:
+        raise InputError(
+            f"minutes is too much: the voice {voice.name} has {frames / 6000:.1f} minutes to say, "
+            f"{seconds / 60:.1f} are asked of each of {len(VOICES)}: ask for fewer"
+        )
+    return Recital(
+        version=np.array(speaker.version),
+        sentences=np.array(spoken),
+        lengths=np.array([len(x) for x in features]),
+        features=np.concatenate(features),
+        labels=np.concatenate(labels).astype(np.int8),
+    )
+
+
+def main() -> int:
+    """Recite what the command line asks for."""
+    name, seconds = sys.argv[1:]
+    voice = next(voice for voice in VOICES if voice.name == name)
+    try:
+        recital = recite(voice, float(seconds))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    recital.save(sys.stdout.buffer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
