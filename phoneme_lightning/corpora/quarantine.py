@@ -101,8 +101,12 @@ class Quarantine:
             table.writerows(self.rows)
 
 
-def parse_share(text: str, *, key: str) -> float:
+def parse_share(key: str, text: str) -> float:
     """Read a share from "1%" or "0.01".
+
+    Args:
+        key: what a person calls it, for the error.
+        text: what a person gave.
 
     Raises:
         InputError: it is no number, or not from 0 to 1.

@@ -21,10 +21,11 @@ import numpy as np
 
 from phoneme_lightning.errors import InputError
 
-__all__ = ["FORMAT", "SPLITS", "FrameStore", "Utterance"]
+__all__ = ["FORMAT", "FRAME_SHIFT_MS", "SPLITS", "FrameStore", "Utterance", "read_manifest"]
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
+FRAME_SHIFT_MS = 10
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,28 @@ class Utterance:
     labels: np.ndarray | None
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of the store at `path`.
+
+    Raises:
+        InputError: there is no whole store, or this version cannot read it.
+    """
+    file = path / "manifest.json"
+    if not file.is_file():
+        raise InputError(f"no frame store at {path}: make one with `phoneme-data prepare`")
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        found = manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} cannot be read ({error}): prepare the corpus again") from error
+    if found != FORMAT:
+        raise InputError(
+            f"{path} is a frame store of format {found}, this version reads {FORMAT}: "
+            "prepare the corpus again"
+        )
+    return manifest
+
+
 class FrameStore:
     """A prepared corpus, opened without reading it: arrays are memory-mapped.
 
@@ -56,15 +79,7 @@ class FrameStore:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        manifest = self.path / "manifest.json"
-        if not manifest.is_file():
-            raise InputError(f"no frame store at {self.path}: make one with `phoneme-data prepare`")
-        self.manifest: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-        if self.manifest["format"] != FORMAT:
-            raise InputError(
-                f"{self.path} is a frame store of format {self.manifest['format']}, "
-                f"this version reads {FORMAT}: prepare the corpus again"
-            )
+        self.manifest = read_manifest(self.path)
         self.features: np.ndarray = self._open("features")
         self.labels: np.ndarray = self._open("labels")
         self.offsets: np.ndarray = self._open("offsets")

@@ -1,0 +1,204 @@
+"""phoneme-data: prepare a corpus, verify a store, say what is in it, draw an utterance."""
+
+import argparse
+import difflib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from phoneme_lightning.corpora.quarantine import parse_share
+from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.errors import InputError, run_command
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the command `phoneme-data` and leave the process."""
+    run_command(_run)
+
+
+def _run() -> int | None:
+    arguments = vars(_parser().parse_args())
+    code: int | None = arguments.pop("command")(**arguments)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="phoneme-data",
+        description="Pack speech into frame stores, and look into them.",
+        epilog="--debug, anywhere, shows the traceback of an error.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    prepare = _command(commands, "prepare", "Make a frame store from a corpus.")
+    corpora = prepare.add_subparsers(required=True, metavar="CORPUS")
+
+    libriphone = _command(
+        corpora, "libriphone", "Pack libriphone as the course hands it out.", _prepare_libriphone
+    )
+    libriphone.add_argument(
+        "source", type=Path, help="the folder libriphone, or the folder that holds it"
+    )
+    _add_out(libriphone, Path("data/libriphone"))
+    libriphone.add_argument(
+        "--strict", action="store_true", help="refuse the corpus if anything in it is damaged"
+    )
+    libriphone.add_argument(
+        "--max-bad",
+        metavar="SHARE",
+        default="1%",
+        help="refuse it if a larger share is damaged; 1%% (the default) and 0.01 are the same",
+    )
+    libriphone.add_argument(
+        "--validation-fraction",
+        metavar="SHARE",
+        default="10%",
+        help="share of the training utterances that validation gets (default: 10%%)",
+    )
+    libriphone.add_argument(
+        "--seed", type=int, default=0, help="of the draw of the validation split (default: 0)"
+    )
+
+    spoken = _command(
+        corpora,
+        "spoken",
+        "Make the built-in corpus: sentences spoken by espeak-ng.",
+        _prepare_spoken,
+    )
+    spoken.add_argument(
+        "--minutes", type=float, default=60.0, help="how much speech to make (default: 60)"
+    )
+    _add_out(spoken, Path("data/spoken"))
+    spoken.add_argument(
+        "--workers", type=int, help="processes that speak at once (default: one a processor)"
+    )
+
+    check = _command(commands, "check", "Verify a store against its manifest.", _check)
+    _add_store(check)
+
+    info = _command(
+        commands, "info", "Say what is in a store: counts, splits, speakers, phones.", _info
+    )
+    _add_store(info)
+    info.add_argument("--json", dest="as_json", action="store_true", help="print a JSON object")
+
+    show = _command(commands, "show", "Draw an utterance: features, labels, predictions.", _show)
+    _add_store(show)
+    show.add_argument(
+        "utterance", nargs="?", help="its id (default: the first of the validation split)"
+    )
+    show.add_argument(
+        "--out", type=Path, help="the picture: .png, .pdf or .svg (default: <utterance>.png)"
+    )
+    show.add_argument(
+        "--checkpoint", type=Path, help="draw this classifier's predictions under the labels"
+    )
+    return parser
+
+
+def _command(
+    parent: "argparse._SubParsersAction[_Parser]",
+    name: str,
+    description: str,
+    function: Callable[..., int | None] | None = None,
+) -> _Parser:
+    parser = parent.add_parser(name, help=description, description=description)
+    if function is not None:
+        parser.set_defaults(command=function)
+    return parser
+
+
+def _add_store(parser: _Parser) -> None:
+    parser.add_argument("store", type=Path, help="the store's folder, such as data/libriphone")
+
+
+def _add_out(parser: _Parser, default: Path) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=default,
+        help=f"where the store shall stand (default: {default})",
+    )
+
+
+def _prepare_libriphone(
+    source: Path, out: Path, strict: bool, max_bad: str, validation_fraction: str, seed: int
+) -> None:
+    from phoneme_lightning.corpora.libriphone import prepare_libriphone
+
+    fraction = parse_share("--validation-fraction", validation_fraction)
+    allowed = parse_share("--max-bad", max_bad)
+    _announce(out)
+    prepare_libriphone(
+        source, out, strict=strict, max_bad=allowed, validation_fraction=fraction, seed=seed
+    )
+    _conclude(out)
+
+
+def _prepare_spoken(minutes: float, out: Path, workers: int | None) -> None:
+    from phoneme_lightning.corpora.spoken import prepare_spoken
+
+    _announce(out)
+    prepare_spoken(out, minutes=minutes, workers=workers)
+    _conclude(out)
+
+
+def _announce(out: Path) -> None:
+    if (out / "manifest.json").is_file():
+        print(f"{out} holds a store: it is replaced when the new one is whole")
+
+
+def _conclude(out: Path) -> None:
+    store = FrameStore(out)
+    print(f"{out}: {len(store):,} utterances, {len(store.features):,} frames")
+
+
+def _check(store: Path) -> int:
+    from phoneme_lightning.corpora.check import check_store
+
+    problems = check_store(store)
+    for problem in problems:
+        print(problem)
+    print(f"{store}: {len(problems)} problem(s)" if problems else f"{store}: sound")
+    return 1 if problems else 0
+
+
+def _info(store: Path, as_json: bool) -> None:
+    from phoneme_lightning.corpora.info import describe_store, print_description
+
+    description = describe_store(FrameStore(store))
+    if as_json:
+        print(json.dumps(description, indent=2))
+    else:
+        print_description(description)
+
+
+def _show(store: Path, utterance: str | None, out: Path | None, checkpoint: Path | None) -> None:
+    from phoneme_lightning.corpora.picture import draw_utterance
+
+    frames = FrameStore(store)
+    position = _find(frames, utterance)
+    predictions = None
+    if checkpoint is not None:
+        from phoneme_lightning.inference.predict import predict_utterance
+
+        predictions = predict_utterance(checkpoint, frames, position)
+    chosen = frames[position]
+    print(draw_utterance(chosen, out or Path(f"{chosen.id}.png"), predictions=predictions))
+
+
+def _find(store: FrameStore, utterance: str | None) -> int:
+    if utterance is None:
+        return int(store.split("utterance", "validation")[0])
+    if utterance not in store.ids:
+        near = ", ".join(difflib.get_close_matches(utterance, store.ids, cutoff=0.0))
+        raise InputError(f"utterance is {utterance!r}, which is not in {store.path}: is it {near}?")
+    return store.ids.index(utterance)
