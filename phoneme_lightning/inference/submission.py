@@ -15,7 +15,7 @@ _HEADER = "Id,Class"
 
 
 def write_submission(
-    path: str | Path, predictions: Iterable[np.ndarray], *, expected_frames: int
+    path: str | Path, predictions: Iterable[np.ndarray], expected_frames: int
 ) -> None:
     """Write predictions as the competition wants them, or leave what stood there before.
 
