@@ -32,6 +32,7 @@ MANNERS: dict[str, tuple[str, str]] = {
 to stand behind black text, and told apart by the colour-blind."""
 
 _COLOURS = {phone: colour for colour, phones in MANNERS.values() for phone in phones.split()}
+_FORMATS = (".png", ".pdf", ".svg")
 _MISTAKE = "#AA1133"
 _RANGE = 3.0  # standard deviations to either end of the colour scale
 
@@ -67,6 +68,8 @@ def draw_utterance(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    if out.suffix not in _FORMATS:
+        raise InputError(f"out is {out}, but must end in one of: {', '.join(_FORMATS)}")
     bands = {
         name: np.asarray(classes)
         for name, classes in (("labels", utterance.labels), ("predicted", predictions))
@@ -77,9 +80,6 @@ def draw_utterance(
     height = _TITLE + rows * row_height + _LEGEND
     with rc_context({"font.size": 7, "font.family": "sans-serif", "axes.linewidth": 0.5}):
         figure = Figure(figsize=(_WIDTH, height), dpi=220)
-        formats = figure.canvas.get_supported_filetypes()
-        if out.suffix[1:] not in formats:
-            raise InputError(f"out is {out}, but must end in one of: {', '.join(sorted(formats))}")
         edges = np.linspace(0, len(utterance.features), rows + 1).round().astype(int)
         for row in range(rows):
             top = height - _TITLE - row * row_height

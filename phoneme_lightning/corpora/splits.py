@@ -15,12 +15,14 @@ def draw_splits(
     """Set a part of the training utterances aside for validation, in two ways.
 
     By utterance: validation has the speakers of train, other utterances. By speaker: validation
-    has only speakers that train has not; whole speakers are drawn until they bring `fraction`.
+    has only speakers that train has not; whole speakers are drawn until they bring `fraction`, but
+    never all of them.
 
     Args:
         speakers: each utterance's speaker.
         is_test: (utterances,), bool: which belong to the corpus's own test split.
-        fraction: share of the training utterances that validation gets, 0 to 1.
+        fraction: share of the training utterances that validation gets, 0 to 1; at least one
+            utterance, and one is left to train.
         seed: of the draw.
 
     Returns:
@@ -28,7 +30,7 @@ def draw_splits(
     """
     names = np.asarray(speakers)
     pool = np.flatnonzero(~is_test)
-    wanted = max(1, round(fraction * len(pool)))
+    wanted = min(max(1, round(fraction * len(pool))), len(pool) - 1)
     draw = np.random.default_rng(seed)
 
     by_utterance = np.where(is_test, SPLITS.index("test"), SPLITS.index("train")).astype(np.uint8)
