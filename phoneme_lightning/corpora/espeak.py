@@ -95,11 +95,11 @@ class Speaker:
                 f"the corpus spoken needs espeak-ng ({error}): pip install espeakng-loader"
             ) from error
         self._library.espeak_Info.restype = ctypes.c_char_p
-        # Some variants breathe with random numbers, which are else seeded by the clock.
-        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self.sample_rate: int = self._library.espeak_Initialize(
             _OUTPUT_SYNCHRONOUS, 0, str(data).encode(), _WITH_PHONEME_EVENTS
         )
+        # Some variants breathe with random numbers, which Initialize has seeded by the clock.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         # An unknown variant is not refused: the plain voice would speak in its place.
         has_variant = (data / "voices" / "!v" / variant).is_file()
         if not has_variant or self._library.espeak_SetVoiceByName(f"{accent}+{variant}".encode()):
@@ -120,12 +120,16 @@ class Speaker:
         info: bytes = self._library.espeak_Info(None)
         return info.decode()
 
-    def _hear(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, events) -> int:  # type: ignore[no-untyped-def]
-        if samples and count:
+    def _hear(
+        self,
+        samples: "ctypes._Pointer[ctypes.c_short]",
+        count: int,
+        events: "ctypes._Pointer[_Event]",
+    ) -> int:
+        if count:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         position = 0
-        while events[position].type != _LIST_TERMINATED:
-            event = events[position]
+        while (event := events[position]).type != _LIST_TERMINATED:
             if event.type == _PHONEME:
                 self._events.append(Event(event.name.decode(), event.sample))
             position += 1

@@ -39,7 +39,10 @@ _RHOTIC = {
 }
 # Where r is silent, a mnemonic that ends in R is its vowel alone, and "3" is a schwa.
 _NON_RHOTIC = {
-    **{mnemonic: phones[:1] if phones[1:] == ("R",) else phones for mnemonic, phones in _RHOTIC.items()},
+    **{
+        mnemonic: phones[:1] if phones[1:] == ("R",) else phones
+        for mnemonic, phones in _RHOTIC.items()
+    },
     "3": ("AH",),
 }
 

@@ -11,11 +11,18 @@ from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-from phoneme_lightning.corpora.audio import SAMPLE_RATE, extract, frame_centres, resample
+from phoneme_lightning.corpora.audio import (
+    SAMPLE_RATE,
+    SHIFT_SAMPLES,
+    extract,
+    frame_centres,
+    resample,
+)
 from phoneme_lightning.corpora.espeak import Speaker
 from phoneme_lightning.corpora.espeak_phones import find_segments
 from phoneme_lightning.corpora.voices import VOICES, Voice, sentences_of
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.phones import SILENCE
 
 __all__ = ["GAIN_DB", "MARGIN_SECONDS", "SNR_DB", "Recital", "recite", "record"]
 
@@ -32,14 +39,14 @@ class Recital(NamedTuple):
 
     Attributes:
         version: espeak-ng's.
-        sentences: (utterances,), int64: which of its split's sentences were spoken.
+        numbers: (utterances,), int64: of each sentence, as `recite` counts.
         lengths: (utterances,), int64: frames of each.
         features: (frames, 13), float32: all utterances end to end.
         labels: (frames,), int8.
     """
 
     version: np.ndarray
-    sentences: np.ndarray
+    numbers: np.ndarray
     lengths: np.ndarray
     features: np.ndarray
     labels: np.ndarray
@@ -80,49 +87,51 @@ def record(speech: np.ndarray, margins: tuple[int, int], draw: np.random.Generat
     return recorded.astype(np.float32)
 
 
+def _perform(speaker: Speaker, voice: Voice, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Speak, record and label one sentence: features, (frames, 13), and labels, (frames,)."""
+    sentences = sentences_of(voice.split)
+    samples, events = speaker.speak(sentences[number % len(sentences)])
+    segments = find_segments(events, len(samples), rhotic=voice.rhotic)
+    draw = np.random.default_rng([VOICES.index(voice), number])
+    before, after = (round(SAMPLE_RATE * draw.uniform(*MARGIN_SECONDS)) for _ in range(2))
+    speech = resample(samples.astype(np.float32) / 32768, speaker.sample_rate)
+    features = extract(record(speech, (before, after), draw))
+    at = (frame_centres(len(features)) - before) * (speaker.sample_rate / SAMPLE_RATE)
+    is_speech = (at >= 0) & (at < len(samples))
+    labels = np.where(is_speech, segments.at(at.clip(0)), SILENCE)
+    return features, labels.astype(np.int8)
+
+
 def recite(voice: Voice, seconds: float) -> Recital:
-    """Let a voice speak so many seconds of its split's sentences, each voice from another start.
+    """Let a voice speak so many seconds, or a little more: it ends its sentence.
+
+    Each voice begins elsewhere among its split's sentences and goes on in their order; after the
+    last the first comes, its number counted on, so that it meets other noise when it comes again.
 
     Raises:
-        InputError: the sentences do not last so long, or espeak-ng is not there.
+        InputError: espeak-ng is not there.
     """
     speaker = Speaker(
         voice.accent, voice.variant, words_per_minute=voice.words_per_minute, pitch=voice.pitch
     )
-    sentences = sentences_of(voice.split)
     company = [other for other in VOICES if other.split == voice.split]
-    start = company.index(voice) * len(sentences) // len(company)
-    spoken: list[int] = []
+    start = company.index(voice) * len(sentences_of(voice.split)) // len(company)
+    numbers: list[int] = []
     features: list[np.ndarray] = []
     labels: list[np.ndarray] = []
-    frames_wanted, frames = 100 * seconds, 0
-    for number in np.roll(np.arange(len(sentences)), -start).tolist():
-        if frames >= frames_wanted:
-            break
-        samples, events = speaker.speak(sentences[number])
-        segments = find_segments(events, len(samples), rhotic=voice.rhotic)
-        speech = resample(samples.astype(np.float32) / 32768, speaker.sample_rate)
-        draw = np.random.default_rng([VOICES.index(voice), number])
-        before, after = (round(SAMPLE_RATE * draw.uniform(*MARGIN_SECONDS)) for _ in range(2))
-        x = extract(record(speech, (before, after), draw))
-        at = (frame_centres(len(x)) - before) * (speaker.sample_rate / SAMPLE_RATE)
-        inside = (at >= 0) & (at < len(samples))
-        y = np.where(inside, segments.at(at.clip(0)), 0)
-        spoken.append(number)
+    samples = 0
+    while samples < seconds * SAMPLE_RATE:
+        numbers.append(start + len(numbers))
+        x, y = _perform(speaker, voice, numbers[-1])
         features.append(x)
         labels.append(y)
-        frames += len(x)
-    if frames < frames_wanted:
-        raise InputError(
-            f"minutes is too much: the voice {voice.name} has {frames / 6000:.1f} minutes to say, "
-            f"{seconds / 60:.1f} are asked of each of {len(VOICES)}: ask for fewer"
-        )
+        samples += len(x) * SHIFT_SAMPLES
     return Recital(
         version=np.array(speaker.version),
-        sentences=np.array(spoken),
+        numbers=np.array(numbers),
         lengths=np.array([len(x) for x in features]),
         features=np.concatenate(features),
-        labels=np.concatenate(labels).astype(np.int8),
+        labels=np.concatenate(labels),
     )
 
 

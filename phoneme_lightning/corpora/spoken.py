@@ -30,6 +30,8 @@ from phoneme_lightning.errors import InputError
 
 __all__ = ["prepare_spoken"]
 
+_PACKAGES = ("espeakng-loader", "kaldi-native-fbank", "numpy", "soxr")
+
 
 def prepare_spoken(out: Path, *, minutes: float = 60, workers: int | None = None) -> Path:
     """Make the built-in spoken corpus, the same bytes for any number of workers.
@@ -39,15 +41,15 @@ def prepare_spoken(out: Path, *, minutes: float = 60, workers: int | None = None
 
     Args:
         out: where the frame store shall stand.
-        minutes: how much speech in all, 1/24 of it by each voice; a little more is made, since
-            each voice ends its sentence.
+        minutes: how much speech in all, the same by each voice; a little more is made, since a
+            voice ends its sentence. From some 100 minutes on sentences come again in a voice.
         workers: voices that speak at once; by default as many as there are cores.
 
     Returns:
         The store's folder.
 
     Raises:
-        InputError: espeak-ng is not there, or `minutes` is not positive or more than there is.
+        InputError: espeak-ng is not there, or `minutes` is not positive.
     """
     if not minutes > 0:
         raise InputError(f"minutes is {minutes}, but must be more than 0")
@@ -66,7 +68,7 @@ def prepare_spoken(out: Path, *, minutes: float = 60, workers: int | None = None
             for voice, recital in recitals:
                 ends = recital.lengths.cumsum()
                 for number, start, end in zip(
-                    recital.sentences, ends - recital.lengths, ends, strict=True
+                    recital.numbers, ends - recital.lengths, ends, strict=True
                 ):
                     writer.add(
                         f"{voice.name}-{number:03}",
@@ -94,9 +96,6 @@ def prepare_spoken(out: Path, *, minutes: float = 60, workers: int | None = None
             )
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-_PACKAGES = ("espeakng-loader", "kaldi-native-fbank", "numpy", "soxr")
 
 
 def _speak(voice: Voice, *, seconds: float) -> Recital:

@@ -1,5 +1,6 @@
 """The voices of the built-in spoken corpus, and which sentences are whose."""
 
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -64,8 +65,9 @@ VOICES = (
 )
 
 
-def sentences_of(split: str) -> list[str]:
+@cache
+def sentences_of(split: str) -> tuple[str, ...]:
     """Give the sentences that only this split's voices speak: of six, train has four."""
     sentences = files(__package__).joinpath("sentences.txt").read_text("utf-8").splitlines()
     owners = ("test", "validation", "train", "train", "train", "train")
-    return [text for line, text in enumerate(sentences) if owners[line % len(owners)] == split]
+    return tuple(text for line, text in enumerate(sentences) if owners[line % len(owners)] == split)
