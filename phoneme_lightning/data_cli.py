@@ -159,6 +159,8 @@ def _announce(out: Path) -> None:
 def _conclude(out: Path) -> None:
     store = FrameStore(out)
     print(f"{out}: {len(store):,} utterances, {len(store.features):,} frames")
+    if store.manifest["counts"].get("quarantined"):
+        print(f"what was left out, and why: {out / 'quarantine.csv'}")
 
 
 def _check(store: Path) -> int:

@@ -56,7 +56,7 @@ class Quarantine:
         """Say in lines what was rejected and why; test utterances by name. Empty if nothing was."""
         if not self.rows:
             return []
-        lines = [f"quarantined {len(self)}: {self._counted()} (each one is in quarantine.csv)"]
+        lines = [f"quarantined {len(self)}: {self._counted()}"]
         tests = [row for row in self.rows if row.split == "test"]
         if tests:
             lines.append(

@@ -14,6 +14,7 @@ import torch
 from phoneme_lightning.corpora.check import check_store
 from phoneme_lightning.corpora.libriphone import prepare_libriphone
 from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.data_cli import main
 from phoneme_lightning.errors import InputError
 
 
@@ -203,6 +204,28 @@ def test_a_folder_that_is_no_store_is_never_replaced(folder):
     with pytest.raises(InputError, match="is no frame store"):
         prepare_libriphone(folder.root, folder.root)
     assert folder.file("train", folder.splits["train"][0]).is_file()
+
+
+def test_the_command_says_what_it_replaces_and_what_it_left_out(
+    folder, tmp_path, monkeypatch, capsys
+):
+    def run(*options):
+        command = ["phoneme-data", "prepare", "libriphone", str(folder.root), "--out", "store"]
+        monkeypatch.setattr(sys, "argv", [*command, *options])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        return leaving.value.code or 0, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    folder.file("test", folder.splits["test"][0]).unlink()
+    code, out, err = run("--max-bad", "10%")
+    assert code == 0
+    assert out.startswith("store: 10 utterances, ")
+    assert out.endswith("left out, and why: store/quarantine.csv\n")
+    assert "quarantined 1: 1 x missing file" in err
+    code, out, err = run("--max-bad", "10%", "--strict")
+    assert (code, out) == (2, "store holds a store: it is replaced when the new one is whole\n")
+    assert err.splitlines()[-1].startswith("error: 1 of 11 utterances are bad")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
