@@ -67,8 +67,7 @@ def mfcc(samples: np.ndarray) -> np.ndarray:
     options.num_ceps = COEFFICIENTS
     options.use_energy = False
     computer = knf.OnlineMfcc(options)
-    # Kaldi counts in int16's units. A list is the only form that the binding takes.
-    computer.accept_waveform(SAMPLE_RATE, (samples * 32768).tolist())
+    computer.accept_waveform(SAMPLE_RATE, samples * 32768)  # Kaldi counts in int16's units
     computer.input_finished()
     frames = [computer.get_frame(frame) for frame in range(computer.num_frames_ready)]
     return np.array(frames, dtype=np.float32).reshape(len(frames), COEFFICIENTS)

@@ -76,9 +76,10 @@ def record(speech: np.ndarray, margins: tuple[int, int], draw: np.random.Generat
         (margin + samples + margin,), float32, rounded to what 16 bits can hold.
     """
     samples = len(speech) + sum(margins)
-    spectrum = np.fft.rfft(draw.standard_normal(samples))
+    quick_size = 1 << samples.bit_length()  # Fourier transforms of other lengths can be slow
+    spectrum = np.fft.rfft(draw.standard_normal(quick_size))
     spectrum *= np.maximum(1, np.arange(len(spectrum))) ** (-draw.uniform(0, 1) / 2)
-    noise = np.fft.irfft(spectrum, samples)
+    noise = np.fft.irfft(spectrum)[:samples]
     power_ratio = 10 ** (draw.uniform(*SNR_DB) / 10)
     noise *= np.sqrt(np.mean(speech**2) / (power_ratio * np.mean(noise**2)))
     noisy = np.pad(speech, margins) + noise

@@ -7,6 +7,7 @@ without it.
 """
 
 import io
+import math
 import os
 import subprocess
 import sys
@@ -49,10 +50,10 @@ def prepare_spoken(out: Path, *, minutes: float = 60, workers: int | None = None
         The store's folder.
 
     Raises:
-        InputError: espeak-ng is not there, or `minutes` is not positive.
+        InputError: espeak-ng is not there, or `minutes` is no number above 0.
     """
-    if not minutes > 0:
-        raise InputError(f"minutes is {minutes}, but must be more than 0")
+    if not 0 < minutes < math.inf:
+        raise InputError(f"minutes is {minutes}, but must be a number above 0")
     speak: Callable[[Voice], Recital] = partial(_speak, seconds=60 * minutes / len(VOICES))
     splits: list[int] = []
     espeak_versions = set()
