@@ -19,7 +19,7 @@ _OUTPUT_SYNCHRONOUS = 2
 _WITH_PHONEME_EVENTS = 1
 _TEXT_IS_UTF8 = 1
 _LIST_TERMINATED, _PHONEME = 0, 7
-_RATE, _PITCH, _RANGE = 1, 3, 4
+_RATE, _PITCH = 1, 3
 
 
 class _Event(ctypes.Structure):
@@ -67,24 +67,22 @@ class Speech(NamedTuple):
 
 
 class Speaker:
-    """One espeak-ng voice. The library holds one voice a process, and what it spoke before leaves
-    traces in what it speaks next: the same bytes come only from a new process that speaks the same
-    texts in the same order.
+    """One espeak-ng voice.
+
+    The library holds one voice a process, and what it spoke before leaves traces in what it speaks
+    next: the same bytes come only from a new process that speaks the same texts in the same order.
 
     Args:
         accent: a language of espeak-ng, such as "en-us".
         variant: a file among its voice variants, such as "f3".
         words_per_minute: speed, 80 to 450.
         pitch: 0 to 100; 50 is the variant's own.
-        pitch_range: 0 (a monotone) to 100; 50 is the variant's own.
 
     Raises:
         InputError: espeak-ng is not there, or has not that accent or variant.
     """
 
-    def __init__(
-        self, accent: str, variant: str, *, words_per_minute: int, pitch: int, pitch_range: int = 50
-    ) -> None:
+    def __init__(self, accent: str, variant: str, *, words_per_minute: int, pitch: int) -> None:
         try:
             import espeakng_loader
 
@@ -106,9 +104,8 @@ class Speaker:
             raise InputError(
                 f"espeak-ng {self.version} has no voice {accent}+{variant}: choose from {data}"
             )
-        settings = ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, pitch_range))
-        for parameter, value in settings:
-            self._library.espeak_SetParameter(parameter, value, 0)
+        self._library.espeak_SetParameter(_RATE, words_per_minute, 0)
+        self._library.espeak_SetParameter(_PITCH, pitch, 0)
         self._chunks: list[np.ndarray] = []
         self._events: list[Event] = []
         self._callback = _Callback(self._hear)
@@ -136,7 +133,7 @@ class Speaker:
         return 0
 
     def speak(self, text: str) -> Speech:
-        """Speak a sentence."""
+        """Speak a sentence; its pauses are digital zero."""
         self._chunks, self._events = [np.zeros(0, np.int16)], []
         data = text.encode() + b"\0"
         self._library.espeak_Synth(data, len(data), 0, 0, 0, _TEXT_IS_UTF8, None, None)
