@@ -50,12 +50,20 @@ class Batch:
 
     def __post_init__(self) -> None:
         if self.features.ndim != 3:
-            raise ValueError(f"features must be (batch, frames, coefficients), got {tuple(self.features.shape)}")
+            raise ValueError(
+                f"features must be (batch, frames, coefficients), got {tuple(self.features.shape)}"
+            )
         batch, frames, _ = self.features.shape
-        for name, expected in (("labels", (batch, frames)), ("lengths", (batch,)), ("utterances", (batch,))):
+        for name, expected in (
+            ("labels", (batch, frames)),
+            ("lengths", (batch,)),
+            ("utterances", (batch,)),
+        ):
             shape = tuple(getattr(self, name).shape)
             if shape != expected:
-                raise ValueError(f"{name} must have shape {expected} beside the features, got {shape}")
+                raise ValueError(
+                    f"{name} must have shape {expected} beside the features, got {shape}"
+                )
         if self.mask is None:
             object.__setattr__(self, "mask", frame_mask(self.lengths, frames))
 
@@ -109,4 +117,11 @@ class Batch:
 
     def pin_memory(self) -> Self:
         """Give the batch in page-locked memory, from which copies to a GPU need not wait."""
-        return replace(self, **{name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)})
+        return replace(
+            self,
+            **{
+                name: value.pin_memory()
+                for name, value in vars(self).items()
+                if isinstance(value, Tensor)
+            },
+        )

@@ -40,6 +40,7 @@ class BatchLoader:
             sampler,
             delta_maps,
         )
+        self.batch_sampler = None  # Lightning asks for it wherever there is a `sampler`
         self._handed_out = 0
         self._resume_at = 0
 

@@ -1,14 +1,15 @@
 """The LightningDataModule: chooses the corpus, makes the loaders, prepares batches on the device."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 
 from phoneme_lightning.batch import Batch
-from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.corpora.choose import choose_store
+from phoneme_lightning.corpora.store import SPLITS, FrameStore
 from phoneme_lightning.data.augment import (
     Augmentation,
     add_noise,
@@ -16,14 +17,12 @@ from phoneme_lightning.data.augment import (
     mask_time,
     time_stretch,
 )
-from phoneme_lightning.data.deltas import normalise, with_deltas
+from phoneme_lightning.data.deltas import Deltas, normalise, with_deltas
 from phoneme_lightning.data.loader import BatchLoader
 from phoneme_lightning.data.sampler import BucketSampler, seed_of
 from phoneme_lightning.errors import InputError
 
-__all__ = ["Deltas", "PhonemeDataModule", "input_features"]
-
-Deltas = Literal["temporal", "file", "none"]
+__all__ = ["PhonemeDataModule", "input_features", "prepare"]
 
 EVALUATION_FRAMES_PER_BATCH = 16_000
 
@@ -76,13 +75,22 @@ class PhonemeDataModule(LightningDataModule):
     def store(self) -> FrameStore:
         """The frame store, opened on first use."""
         if self._store is None:
-            path = self.root / self.corpus
-            self._store = FrameStore(path if path.is_dir() else self.corpus)
+            self._store = FrameStore(choose_store(self.corpus, self.root))
             if self.deltas == "file" and self._store.delta_maps is None:
                 raise InputError(
                     f"data.deltas is 'file', but {self._store.path} holds no deltas of its own: use temporal"
                 )
         return self._store
+
+    @property
+    def description(self) -> str:
+        """One line on the corpus: where it is, how much it holds, how it is split."""
+        frames = {
+            name: int(self.store.lengths[self.store.split(self.split, name)].sum())
+            for name in SPLITS
+        }
+        shares = ", ".join(f"{name} {count:,}" for name, count in frames.items())
+        return f"{self.store.corpus} at {self.store.path}, frames by {self.split}: {shares}"
 
     def positions(self, name: str) -> np.ndarray:
         """Give the positions in the store of a split's utterances: train, validation or test.

@@ -19,7 +19,10 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
 
 
 class MetricsCsv(Logger):
@@ -52,13 +55,18 @@ class MetricsCsv(Logger):
         return ""
 
     @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
+    ) -> None:
         """Keep no settings: they stand in config.yaml beside the file."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a row."""
-        row = {"step": step, **{name: f"{value:.7g}" for name, value in metrics.items() if name != "epoch"}}
+        """Append a row; Lightning counts the step just made from 0."""
+        row = {
+            "step": (step or 0) + 1,
+            **{name: f"{value:.7g}" for name, value in metrics.items() if name != "epoch"},
+        }
         new = [name for name in row if name not in self.columns]
         if new:
             self._rewrite(self.columns + new, read_metrics(self.path))

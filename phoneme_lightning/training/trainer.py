@@ -4,35 +4,38 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
+from lightning.pytorch.accelerators import Accelerator, CUDAAccelerator
 
-__all__ = ["PhonemeTrainer", "automatic_precision"]
+__all__ = ["PhonemeTrainer", "Precision", "resolve_precision"]
 
 Precision = Literal["auto", "bf16-mixed", "16-mixed", "32-true", "bf16-true", "64-true"]
 
 
-def automatic_precision(device_type: str) -> Precision:
-    """Choose the fastest precision that trains these nets well on this machine.
+def resolve_precision(precision: Precision, accelerator: str | Accelerator = "auto") -> Precision:
+    """Say what "auto" means on this machine: the fastest precision that trains these nets well.
 
     Args:
-        device_type: "cuda", "cpu" or another of PyTorch's.
+        precision: as asked for.
+        accelerator: as the trainer gets it.
 
     Returns:
-        bf16-mixed where the hardware multiplies bf16, 16-mixed (with a scaler) on other GPUs,
-        else 32-true.
+        For "auto": bf16-mixed where the hardware multiplies bf16, 16-mixed (with a scaler) on
+        other GPUs, else 32-true. What is asked for otherwise.
     """
-    if device_type == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    if device_type == "cpu":
-        # Private in torch, so asked for with care: without an answer fp32 is always right.
-        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        if any(getattr(torch.cpu, name, lambda: False)() for name in names):
-            return "bf16-mixed"
-    return "32-true"
+    if precision != "auto":
+        return precision
+    if accelerator in ("auto", "gpu", "cuda") and CUDAAccelerator.is_available():
+        return (
+            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+        )
+    # Private in torch, so asked for with care: without an answer fp32 is always right.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    has_bf16 = any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    return "bf16-mixed" if has_bf16 and accelerator in ("auto", "cpu") else "32-true"
 
 
 class PhonemeTrainer(Trainer):
-    """Lightning's trainer, but for `precision` and the way in which it ends.
+    """Lightning's trainer, but for `precision`.
 
     Args:
         precision: what to calculate in; auto takes bf16-mixed where the hardware has it, 16-mixed
@@ -40,12 +43,6 @@ class PhonemeTrainer(Trainer):
     """
 
     def __init__(self, *, precision: Precision = "auto", **kwargs: Any) -> None:
-        if precision == "auto":
-            precision = automatic_precision(_device_type(kwargs.get("accelerator", "auto")))
-        super().__init__(precision=precision, **kwargs)
-
-
-def _device_type(accelerator: Any) -> str:
-    if accelerator in ("auto", "gpu", "cuda") and CUDAAccelerator.is_available():
-        return "cuda"
-    return "cpu" if accelerator in ("auto", "cpu") or isinstance(accelerator, CPUAccelerator) else str(accelerator)
+        super().__init__(
+            precision=resolve_precision(precision, kwargs.get("accelerator", "auto")), **kwargs
+        )

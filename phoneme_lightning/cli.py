@@ -1,0 +1,269 @@
+"""phoneme-cli: fit, validate, test and predict, each from a config and dotted keys."""
+
+import os
+import sys
+import tempfile
+from typing import Any, NoReturn
+
+import yaml
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+from phoneme_lightning.data import PhonemeDataModule
+from phoneme_lightning.data.module import input_features
+from phoneme_lightning.errors import InputError, run_command
+from phoneme_lightning.inference.reports import (
+    CollectPredictions,
+    report_test,
+    write_prediction,
+)
+from phoneme_lightning.training.callbacks import (
+    EndWithValidation,
+    ReseedEachStep,
+    Throughput,
+    checkpoints,
+)
+from phoneme_lightning.training.classifier import PhonemeClassifier
+from phoneme_lightning.training.metrics_csv import MetricsCsv
+from phoneme_lightning.training.progress import Announce, FitProgress
+from phoneme_lightning.training.record import WriteRecord, read_record
+from phoneme_lightning.training.run import (
+    RunSettings,
+    log_to,
+    new_run_folder,
+    record_command,
+    run_folder_of,
+    say,
+    show_on_screen,
+)
+from phoneme_lightning.training.trainer import PhonemeTrainer, resolve_precision
+from phoneme_lightning.training.wandb_logger import WandbSettings, finish_wandb, start_wandb
+
+__all__ = ["PhonemeCLI", "main"]
+
+TRAINER_DEFAULTS = {
+    "max_steps": 2_000,
+    "val_check_interval": 500,
+    "check_val_every_n_epoch": None,
+    "gradient_clip_val": 1.0,
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+    "enable_autolog_hparams": False,
+    "enable_model_summary": False,
+}
+FROM_CHECKPOINT = {
+    "fit": ("seed_everything", "model", "data", "trainer", "run", "wandb"),
+    "validate": ("seed_everything", "model", "data"),
+    "test": ("seed_everything", "model", "data"),
+    "predict": ("seed_everything", "model", "data"),
+}
+
+
+class PhonemeParser(LightningArgumentParser):
+    """Lightning's parser, whose complaints are one line that names the key."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the complaint, for `run_command` to print."""
+        raise InputError(" ".join(message.split())) from ex
+
+
+class PhonemeCLI(LightningCLI):
+    """The command line over the classifier and the data module.
+
+    A run gets a folder; a checkpoint brings its own config, which gives way to whatever the
+    person wrote, on the command line or in a config file.
+    """
+
+    def __init__(self, args: ArgsType = None) -> None:
+        self.exit_code = 0
+        self.arguments = list(sys.argv[1:] if args is None else args)
+        super().__init__(
+            PhonemeClassifier,
+            PhonemeDataModule,
+            trainer_class=PhonemeTrainer,
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            save_config_callback=None,
+            parser_class=PhonemeParser,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the sections of the run and of W&B; tie what must agree."""
+        parser.add_class_arguments(RunSettings, "run")
+        parser.add_class_arguments(WandbSettings, "wandb")
+        parser.add_argument(
+            "--resolved",
+            type=dict,
+            default={},
+            help="What `auto` became; written by a run, not read.",
+        )
+        parser.set_defaults({"model.backbone": {"class_path": "phoneme_lightning.models.CRNN"}})
+        parser.link_arguments(
+            "data.deltas", "model.backbone.init_args.num_features", compute_fn=input_features
+        )
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    @property
+    def _settings(self) -> Any:
+        return self.config[self.config.subcommand]
+
+    def _parse_ckpt_path(self) -> None:
+        """Parse again with the checkpoint's config first, so that all that was given overrides it."""
+        subcommand = self.config.subcommand
+        self.checkpoint: str | None = self._settings.ckpt_path
+        if self.checkpoint is None:
+            if subcommand != "fit":
+                raise InputError(
+                    f"{subcommand} needs trained weights: give --ckpt_path runs/.../checkpoints/best.ckpt"
+                )
+            return
+        record = read_record(self.checkpoint)
+        stored = {key: record["config"][key] for key in FROM_CHECKPOINT[subcommand]}
+        stored["data"]["corpus"] = record["resolved"]["corpus"]
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(stored, file)
+            file.flush()
+            position = self.arguments.index(subcommand) + 1
+            words = [*self.arguments[:position], "--config", file.name, *self.arguments[position:]]
+            self.config = self.parser.parse_args(words)
+
+    def _resolved_config(self) -> dict[str, Any]:
+        parser = self._parser(self.config.subcommand)
+        settings = self._settings.clone()
+        for key in ("config", "ckpt_path", "weights_only", "verbose", "return_predictions"):
+            settings.pop(key, None)
+        config: dict[str, Any] = yaml.safe_load(
+            parser.dump(settings, skip_none=False, skip_validation=True)
+        )
+        return config
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Make the run's folder, the loggers and callbacks, and the trainer."""
+        options = self._get(self.config_init, "trainer")
+        self.run_settings: RunSettings = self._get(self.config_init, "run")
+        precision = resolve_precision(options.precision, options.accelerator)
+        resolved = {"corpus": str(self.datamodule.store.path), "precision": precision}
+        config = {**self._resolved_config(), "resolved": resolved}
+        resumed = run_folder_of(self.checkpoint) if self.checkpoint else None
+        self.folder = resumed or new_run_folder(self.run_settings, config)
+        log_to(self.folder)
+        record_command(self.folder)
+        say(f"run folder: {self.folder}")
+        self.collected = CollectPredictions()
+        callbacks: list[Callback] = [self.collected]
+        loggers: list[Any] = []
+        self.wandb = None
+        if self.subcommand == "fit":
+            text = yaml.safe_dump(config, sort_keys=False)
+            (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+            metrics = MetricsCsv(self.folder / "metrics.csv")
+            if self.checkpoint:
+                metrics.cut_after(read_record(self.checkpoint)["step"])
+            wandb_settings = self._get(self.config_init, "wandb")
+            self.wandb = start_wandb(wandb_settings, self.folder, self.run_settings.name, config)
+            loggers = [metrics, self.wandb] if self.wandb else [metrics]
+            said = f"{precision} (auto)" if options.precision == "auto" else precision
+            callbacks += [
+                Announce(self.datamodule.description, said),
+                ReseedEachStep(self._get(self.config_init, "seed_everything")),
+                Throughput(),
+                EndWithValidation(),
+                WriteRecord(config, resolved),
+                checkpoints(str(self.folder / "checkpoints")),
+            ]
+            if options.enable_progress_bar is not False:
+                callbacks.append(FitProgress())
+        options.callbacks = [*(options.callbacks or []), *callbacks]
+        given = options.logger if isinstance(options.logger, list) else []
+        kwargs |= {"logger": [*loggers, *given] or False, "default_root_dir": str(self.folder)}
+        return super().instantiate_trainer(**kwargs)
+
+    def after_fit(self) -> None:
+        """Score the best weights where that was asked for; close W&B; say where to look."""
+        best = self.folder / "checkpoints" / "best.ckpt"
+        pictures = {}
+        try:
+            if self.run_settings.test_after_fit and best.is_file():
+                self._test(str(best))
+                pictures["confusion"] = self.folder / "confusion.png"
+        finally:
+            finish_wandb(self.wandb, pictures)
+        say(f"metrics, config and log: {self.folder}")
+        say(f"score it: phoneme-cli test --ckpt_path {best}")
+        say(f"go on from here: phoneme-cli fit --ckpt_path {best.with_name('last.ckpt')}")
+
+    def test(self, **kwargs: Any) -> None:
+        """Score the test split where it has labels, else the validation split; predict it."""
+        assert self.checkpoint is not None
+        self._test(self.checkpoint)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Write prediction.csv."""
+        self._predict(self.checkpoint)
+
+    def validate(self, **kwargs: Any) -> None:
+        """Score the validation split."""
+        self._validate(self.checkpoint)
+
+    def _validate(self, checkpoint: str | None) -> None:
+        seen = self.trainer.validate(
+            self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
+        )[0]
+        say(
+            "validation: "
+            + "  ".join(
+                f"{name.removeprefix('val/').replace('_', ' ')} {value:.4f}"
+                for name, value in seen.items()
+            )
+        )
+
+    def _predict(self, checkpoint: str | None) -> None:
+        self.trainer.predict(
+            self.model,
+            self.datamodule,
+            ckpt_path=checkpoint,
+            weights_only=True,
+            return_predictions=False,
+        )
+        write_prediction(self.folder, self.datamodule, self.collected.predictions)
+
+    def _test(self, checkpoint: str) -> None:
+        if not self.datamodule.test_has_labels:
+            say(
+                f"{self.datamodule.store.path} keeps the labels of its test split back: scoring validation instead"
+            )
+            self._validate(checkpoint)
+            self._predict(checkpoint)
+            return
+        self.trainer.test(
+            self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
+        )
+        write_prediction(self.folder, self.datamodule, self.collected.predictions)
+        record = report_test(
+            self.folder,
+            self.datamodule,
+            self.collected.predictions,
+            self.model.metrics["test"],
+            checkpoint=checkpoint,
+        )
+        margin = self.run_settings.beat_baselines_by
+        baseline = max(record["silence_share"], record["linear_probe"])
+        if margin and record["frame_accuracy"] < baseline + margin:
+            say(f"that is less than {margin:.0%} above the better of the two: something is wrong")
+            self.exit_code = 1
+
+
+def main() -> None:
+    """Run `phoneme-cli`."""
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    show_on_screen()
+    run_command(_main)
+
+
+def _main() -> int:
+    cli = PhonemeCLI()
+    return cli.exit_code

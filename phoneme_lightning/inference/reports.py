@@ -1,0 +1,116 @@
+"""What a test leaves behind: the predictions, the scores, the picture of the confusions."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback
+
+from phoneme_lightning.data import PhonemeDataModule
+from phoneme_lightning.inference.baselines import linear_probe, silence_share
+from phoneme_lightning.inference.pictures import plot_confusion
+from phoneme_lightning.inference.scores import append_score, split_score
+from phoneme_lightning.inference.submission import write_submission
+from phoneme_lightning.phones import PHONES
+from phoneme_lightning.training.metrics import PhoneMetrics, phone_accuracy
+from phoneme_lightning.training.run import say
+
+__all__ = ["CollectPredictions", "report_test", "write_prediction"]
+
+
+class CollectPredictions(Callback):
+    """Gather what the test or predict loop predicts.
+
+    Attributes:
+        predictions: position in the store -> classes, (frames,), uint8.
+    """
+
+    def __init__(self) -> None:
+        self.predictions: dict[int, np.ndarray] = {}
+
+    def on_test_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Keep a batch."""
+        self.predictions.update(args[2])
+
+    def on_predict_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Keep a batch."""
+        self.predictions.update(args[2])
+
+
+def write_prediction(
+    folder: Path, data: PhonemeDataModule, predictions: dict[int, np.ndarray]
+) -> Path:
+    """Write prediction.csv: every frame of the test split, in its order.
+
+    Args:
+        folder: the run's folder.
+        data: whose test split was predicted.
+        predictions: position in the store -> classes, (frames,).
+    """
+    positions = data.positions("test")
+    frames = int(data.store.lengths[positions].sum())
+    path = folder / "prediction.csv"
+    write_submission(path, (predictions[p] for p in positions.tolist()), frames)
+    say(f"prediction: {path}, {frames:,} frames of {len(positions):,} test utterances")
+    return path
+
+
+def report_test(
+    folder: Path,
+    data: PhonemeDataModule,
+    predictions: dict[int, np.ndarray],
+    metrics: PhoneMetrics,
+    *,
+    checkpoint: str,
+) -> dict[str, Any]:
+    """Score the test split on both halves, beside what needs no learning; keep and say it.
+
+    Args:
+        folder: the run's folder; gets test.json and confusion.png.
+        data: whose test split was predicted.
+        predictions: position in the store -> classes, (frames,).
+        metrics: as the test loop filled it.
+        checkpoint: whose weights were scored.
+
+    Returns:
+        What test.json holds; runs/scores.jsonl gets the same without the phones.
+    """
+    positions = data.positions("test")
+    utterances = [data.store[p] for p in positions.tolist()]
+    scores = split_score(
+        [u.id for u in utterances],
+        [predictions[p] for p in positions.tolist()],
+        [u.labels for u in utterances if u.labels is not None],
+    )
+    accuracy, macro_f1, phone_errors = (float(x) for x in metrics.compute().values())
+    silence = silence_share(data.store, positions)
+    probe = linear_probe(data.store, data.positions("train"), positions)
+    record = {
+        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "run": str(folder),
+        "checkpoint": checkpoint,
+        "corpus": data.store.corpus,
+        "public": scores.public,
+        "private": scores.private,
+        "frame_accuracy": accuracy,
+        "macro_f1": macro_f1,
+        "phone_error_rate": phone_errors,
+        "silence_share": silence,
+        "linear_probe": probe,
+    }
+    append_score(record)
+    by_phone = dict(zip(PHONES, phone_accuracy(metrics.confusion).tolist(), strict=True))
+    (folder / "test.json").write_text(
+        json.dumps({**record, "by_phone": by_phone}, indent=2) + "\n", encoding="utf-8"
+    )
+    plot_confusion(metrics.confusion.cpu().numpy(), folder / "confusion.png")
+    say(
+        f"test: public {scores.public:.4f}  private {scores.private:.4f}  frame accuracy {accuracy:.4f}  "
+        f"macro F1 {macro_f1:.4f}  phone error rate {phone_errors:.3f}"
+    )
+    say(
+        f"      always silence would reach {silence:.4f}, a linear probe of single frames {probe:.4f}"
+    )
+    return record

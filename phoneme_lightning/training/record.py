@@ -1,0 +1,61 @@
+"""What a checkpoint says of itself: the whole config, and what `auto` became."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from phoneme_lightning import __version__
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.phones import PHONES
+
+__all__ = ["WriteRecord", "read_record"]
+
+KEY = "phoneme_lightning"
+
+
+class WriteRecord(Callback):
+    """Put the whole config into every checkpoint, so that a checkpoint alone can be tested.
+
+    Args:
+        config: the whole config of the fit.
+        resolved: what `auto` and the like became: corpus, precision.
+    """
+
+    def __init__(self, config: dict[str, Any], resolved: dict[str, Any]) -> None:
+        self.record = {
+            "version": __version__,
+            "phones": list(PHONES),
+            "config": config,
+            "resolved": resolved,
+        }
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the record."""
+        checkpoint[KEY] = self.record
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself: version, phones, config, resolved, step.
+
+    Raises:
+        InputError: the file is missing, is no checkpoint, or is not one of ours.
+    """
+    if not Path(path).is_file():
+        raise InputError(
+            f"ckpt_path is {str(path)!r}, where there is no file: give a .ckpt file of a run"
+        )
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    except Exception as error:
+        raise InputError(
+            f"ckpt_path {path} cannot be read as a checkpoint; was it cut off? ({type(error).__name__})"
+        ) from error
+    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
+        raise InputError(
+            f"ckpt_path {path} was not written by a fit of phoneme-cli, so its model is unknown"
+        )
+    return {**checkpoint[KEY], "step": checkpoint["global_step"]}

@@ -1,0 +1,129 @@
+"""A run's folder: where everything that a fit leaves behind stands, and how it was made."""
+
+import hashlib
+import logging
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from phoneme_lightning import __version__
+
+__all__ = [
+    "RunSettings",
+    "log_to",
+    "new_run_folder",
+    "record_command",
+    "run_folder_of",
+    "say",
+    "show_on_screen",
+]
+
+_logger = logging.getLogger("phoneme_lightning")
+
+
+@dataclass
+class RunSettings:
+    """Where a run writes, and what follows a fit."""
+
+    name: str = "fit"
+    """Name of the run: its folder is <root>/<name>/<time>-<hash of the config>."""
+
+    root: str = "runs"
+    """Folder of all runs."""
+
+    folder: str | None = None
+    """Folder of this run, in place of the one made from root, name, time and hash."""
+
+    test_after_fit: bool = False
+    """Score the best weights on the test split when the fit is over."""
+
+    beat_baselines_by: float = 0.0
+    """Exit with code 1 unless the test score beats silence and a linear probe by this share."""
+
+
+def say(message: str) -> None:
+    """Tell the person, on the screen and in the run's log."""
+    _logger.info(message)
+
+
+def show_on_screen() -> None:
+    """Let what is said appear on standard output, plainly; without this a library stays silent."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _logger.addHandler(handler)
+    _logger.setLevel(logging.INFO)
+
+
+def run_folder_of(checkpoint: str | Path) -> Path | None:
+    """Give the run's folder in which a checkpoint stands, if it stands in one."""
+    folder = Path(checkpoint).resolve().parent.parent
+    return folder if (folder / "config.yaml").is_file() else None
+
+
+def new_run_folder(settings: RunSettings, config: dict[str, Any]) -> Path:
+    """Make a folder for a run that begins.
+
+    Args:
+        settings: of the run.
+        config: the whole resolved config, of which the folder's name holds a hash.
+    """
+    if settings.folder:
+        folder = Path(settings.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    digest = hashlib.sha256(yaml.safe_dump(config).encode()).hexdigest()[:8]
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1, 1000):
+        name = f"{stamp}-{digest}" + (f"-{attempt}" if attempt > 1 else "")
+        folder = Path(settings.root) / settings.name / name
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+    raise FileExistsError(folder)
+
+
+def record_command(folder: Path) -> None:
+    """Append the exact command, the versions and the state of the sources to command.txt."""
+    lines = [
+        f"# {time.strftime('%Y-%m-%d %H:%M:%S %z')}, in {os.getcwd()}",
+        f"# phoneme-lightning {__version__}, python {sys.version.split()[0]}, {_git_state()}",
+        shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    ]
+    with (folder / "command.txt").open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def _git_state() -> str:
+    def git(*words: str) -> str:
+        sources = Path(__file__).parent
+        result = subprocess.run(
+            ["git", *words], cwd=sources, capture_output=True, text=True, check=True, timeout=10
+        )
+        return result.stdout.strip()
+
+    try:
+        commit, changed = (
+            git("rev-parse", "HEAD"),
+            git("status", "--porcelain", "--untracked-files=no"),
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "not in a git checkout"
+    return f"git {commit}" + (" with uncommitted changes" if changed else "")
+
+
+def log_to(folder: Path) -> None:
+    """Write what is said from now on, and every warning, to the run's log.txt too."""
+    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.captureWarnings(True)
+    for name in ("phoneme_lightning", "lightning.pytorch", "py.warnings"):
+        logging.getLogger(name).addHandler(handler)
