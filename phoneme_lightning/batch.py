@@ -1,8 +1,8 @@
 """What the data rooms hand to the models: a few utterances padded to one length."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class Batch:
     utterances: Tensor
     num_frames: int
     delta_maps: Tensor | None = None
-    mask: Tensor = field(default=None)  # type: ignore[assignment]
+    mask: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         if self.features.ndim != 3:
@@ -64,8 +64,7 @@ class Batch:
                 raise ValueError(
                     f"{name} must have shape {expected} beside the features, got {shape}"
                 )
-        if self.mask is None:
-            object.__setattr__(self, "mask", frame_mask(self.lengths, frames))
+        object.__setattr__(self, "mask", frame_mask(self.lengths, frames))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -106,22 +105,16 @@ class Batch:
             delta_maps=None if delta_maps is None else torch.stack(tuple(delta_maps)),
         )
 
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        names = ("features", "labels", "lengths", "utterances", "delta_maps")
+        tensors = {name: getattr(self, name) for name in names}
+        changed: dict[str, Any] = {k: None if v is None else change(v) for k, v in tensors.items()}
+        return replace(self, **changed)
+
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
         """Give the batch on another device."""
-        tensors = {
-            name: value.to(device, non_blocking=non_blocking)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
         """Give the batch in page-locked memory, from which copies to a GPU need not wait."""
-        return replace(
-            self,
-            **{
-                name: value.pin_memory()
-                for name, value in vars(self).items()
-                if isinstance(value, Tensor)
-            },
-        )
+        return self._each(Tensor.pin_memory)

@@ -112,13 +112,14 @@ class PhonemeCLI(LightningCLI):
         return self.config[self.config.subcommand]
 
     def _parse_ckpt_path(self) -> None:
-        """Parse again with the checkpoint's config first, so that all that was given overrides it."""
+        """Parse again with the checkpoint's config first: all that was given overrides it."""
         subcommand = self.config.subcommand
         self.checkpoint: str | None = self._settings.ckpt_path
         if self.checkpoint is None:
             if subcommand != "fit":
                 raise InputError(
-                    f"{subcommand} needs trained weights: give --ckpt_path runs/.../checkpoints/best.ckpt"
+                    f"ckpt_path is missing: {subcommand} needs trained weights, "
+                    "say --ckpt_path runs/.../checkpoints/best.ckpt"
                 )
             return
         record = read_record(self.checkpoint)
@@ -234,7 +235,8 @@ class PhonemeCLI(LightningCLI):
     def _test(self, checkpoint: str) -> None:
         if not self.datamodule.test_has_labels:
             say(
-                f"{self.datamodule.store.path} keeps the labels of its test split back: scoring validation instead"
+                f"the test split of {self.datamodule.store.path} has no labels: "
+                "here is the validation split instead, and the prediction"
             )
             self._validate(checkpoint)
             self._predict(checkpoint)
@@ -247,7 +249,7 @@ class PhonemeCLI(LightningCLI):
             self.folder,
             self.datamodule,
             self.collected.predictions,
-            self.model.metrics["test"],
+            self.model.test_metrics,
             checkpoint=checkpoint,
         )
         margin = self.run_settings.beat_baselines_by

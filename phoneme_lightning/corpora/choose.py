@@ -35,7 +35,7 @@ def choose_store(corpus: str, root: str | Path) -> Path:
     raise InputError(
         f"data.corpus is {corpus!r}, but there is no frame store at {root / corpus}; "
         + (f"there are: {', '.join(known)}; " if known else "")
-        + f"make it with `phoneme-data prepare {corpus if '/' not in corpus else '...'}`, or use spoken or auto"
+        + "make it with `phoneme-data prepare`, or use spoken or auto"
     )
 
 

@@ -1,4 +1,4 @@
-"""The LightningDataModule: chooses the corpus, makes the loaders, prepares batches on the device."""
+"""The LightningDataModule: opens the corpus, makes the loaders, prepares batches on the device."""
 
 from pathlib import Path
 from typing import Literal
@@ -78,7 +78,8 @@ class PhonemeDataModule(LightningDataModule):
             self._store = FrameStore(choose_store(self.corpus, self.root))
             if self.deltas == "file" and self._store.delta_maps is None:
                 raise InputError(
-                    f"data.deltas is 'file', but {self._store.path} holds no deltas of its own: use temporal"
+                    f"data.deltas is 'file', but {self._store.path} holds no deltas of its own: "
+                    "use temporal"
                 )
         return self._store
 

@@ -76,4 +76,5 @@ class BucketSampler:
         cuts = np.searchsorted(frames_so_far, targets) + 1
         first = np.arange(1, self.pieces)
         cuts = np.maximum.accumulate(np.maximum(cuts, first) - first) + first
-        return np.minimum(cuts, len(frames_so_far) - self.pieces + first)
+        last: np.ndarray = np.minimum(cuts, len(frames_so_far) - self.pieces + first)
+        return last

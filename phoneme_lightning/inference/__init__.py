@@ -1,0 +1,1 @@
+"""What a trained model gives: predictions, scores, pictures."""

@@ -32,11 +32,11 @@ class CollectPredictions(Callback):
 
     def on_test_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Keep a batch."""
-        self.predictions.update(args[2])
+        self.predictions.update(args[2]["predictions"])
 
     def on_predict_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Keep a batch."""
-        self.predictions.update(args[2])
+        self.predictions.update(args[2]["predictions"])
 
 
 def write_prediction(
@@ -107,10 +107,11 @@ def report_test(
     )
     plot_confusion(metrics.confusion.cpu().numpy(), folder / "confusion.png")
     say(
-        f"test: public {scores.public:.4f}  private {scores.private:.4f}  frame accuracy {accuracy:.4f}  "
-        f"macro F1 {macro_f1:.4f}  phone error rate {phone_errors:.3f}"
+        f"test: public {scores.public:.4f}  private {scores.private:.4f}  "
+        f"frame accuracy {accuracy:.4f}  macro F1 {macro_f1:.4f}  phone error rate {phone_errors:.3f}"
     )
     say(
-        f"      always silence would reach {silence:.4f}, a linear probe of single frames {probe:.4f}"
+        f"      silence everywhere would reach {silence:.4f}, "
+        f"a linear probe of single frames {probe:.4f}"
     )
     return record

@@ -1,0 +1,1 @@
+"""The classifier, and everything that goes on around its steps."""

@@ -111,7 +111,8 @@ class Throughput(Callback):
         now = time.perf_counter()
         self.busy_seconds += now - self.mark
         self.mark = now
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.global_step % every == 0:
             seconds = self.busy_seconds + self.wait_seconds
             pl_module.log_dict(
                 {

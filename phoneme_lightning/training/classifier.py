@@ -1,13 +1,14 @@
 """The LightningModule: a backbone, a linear layer a frame, the loss, the metrics, the optimizer."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
@@ -26,7 +27,17 @@ from phoneme_lightning.training.optimizers import (
     use_fused_kernels,
 )
 
-__all__ = ["PhonemeClassifier"]
+__all__ = ["PhonemeClassifier", "Predictions"]
+
+Predictions = list[tuple[int, np.ndarray]]
+"""Position in the frame store, and classes, (frames,), uint8."""
+
+
+def _cut(classes: Tensor, batch: Batch) -> Predictions:
+    """Take predicted classes, (batch, frames), apart, each utterance cut to its length."""
+    rows = classes.to(torch.uint8).cpu().numpy()
+    utterances = zip(batch.utterances.tolist(), rows, batch.lengths.tolist(), strict=True)
+    return [(utterance, row[:length]) for utterance, row, length in utterances]
 
 
 class PhonemeClassifier(LightningModule):
@@ -64,9 +75,7 @@ class PhonemeClassifier(LightningModule):
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.optimizer, self.schedule, self.warmup_steps = optimizer, schedule, warmup_steps
         self.ema_decay = ema_decay
-        self.metrics = nn.ModuleDict(
-            {stage: PhoneMetrics(num_classes) for stage in ("val", "test")}
-        )
+        self.val_metrics, self.test_metrics = PhoneMetrics(num_classes), PhoneMetrics(num_classes)
 
     def forward(self, batch: Batch) -> Tensor:
         """Give the logits of each frame, (batch, frames, classes)."""
@@ -92,7 +101,8 @@ class PhonemeClassifier(LightningModule):
         )
         frames: Tensor | int = batch.num_frames
         if self.trainer.training and self.trainer.world_size > 1:
-            frames = self.all_gather(torch.tensor(float(frames), device=self.device)).mean()
+            counts = self.all_gather(torch.tensor(float(frames), device=self.device))
+            frames = cast(Tensor, counts).mean()
         return total / frames
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -104,56 +114,49 @@ class PhonemeClassifier(LightningModule):
         self.log("train/frame_accuracy", correct / batch.num_frames)
         return loss
 
-    def _evaluate(self, stage: str, batch: Batch) -> None:
+    def _evaluate(self, stage: str, metrics: PhoneMetrics, batch: Batch) -> Tensor:
         logits = self(batch)
-        self.metrics[stage].update(logits.argmax(-1), batch)
-        self.log(
-            f"{stage}/loss", self.loss(logits, batch), batch_size=batch.num_frames, sync_dist=True
-        )
-
-    def _report(self, stage: str) -> None:
-        metrics = self.metrics[stage]
-        assert isinstance(metrics, PhoneMetrics)
-        for name, value in metrics.compute().items():
-            self.log(f"{stage}/{name}", value)
+        loss = self.loss(logits, batch)
+        self.log(f"{stage}/loss", loss, batch_size=batch.num_frames, sync_dist=True)
+        classes: Tensor = logits.argmax(-1)
+        metrics.update(classes, batch)
+        return classes
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew: a validation that was cut off must not be counted twice."""
-        self.metrics["val"].reset()
+        self.val_metrics.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a validation batch."""
-        self._evaluate("val", batch)
+        self._evaluate("val", self.val_metrics, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation split."""
-        self._report("val")
+        self.log_dict({f"val/{name}": value for name, value in self.val_metrics.compute().items()})
 
     def on_test_epoch_start(self) -> None:
         """Begin to count anew."""
-        self.metrics["test"].reset()
+        self.test_metrics.reset()
 
-    def test_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, np.ndarray]]:
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Predictions]:
         """Score a test batch; give its predictions as `predict_step` does."""
-        self._evaluate("test", batch)
-        return self.predict_step(batch, batch_idx)
+        classes = self._evaluate("test", self.test_metrics, batch)
+        return {"predictions": _cut(classes, batch)}
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test split."""
-        self._report("test")
+        scores = self.test_metrics.compute()
+        self.log_dict({f"test/{name}": value for name, value in scores.items()})
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, np.ndarray]]:
-        """Give each utterance's position in the store and its classes, (frames,), uint8."""
-        predictions = self(batch).argmax(-1).to(torch.uint8).cpu().numpy()
-        rows = zip(batch.utterances.tolist(), predictions, batch.lengths.tolist(), strict=True)
-        return [(utterance, row[:length]) for utterance, row, length in rows]
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Predictions]:
+        """Give under "predictions" each utterance's position in the store and its classes."""
+        return {"predictions": _cut(self(batch).argmax(-1), batch)}
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Give the optimizer and its schedule, which is advanced every step."""
         optimizer = self.optimizer(parameter_groups(self))
-        if (
-            self.trainer.precision != "16-mixed"
-        ):  # there a fused step would unscale by itself, after the clipping
+        # With 16-mixed a fused step would unscale the gradients by itself, after the clipping.
+        if self.trainer.precision != "16-mixed":
             use_fused_kernels(optimizer)
         total_steps = self.trainer.estimated_stepping_batches
         if total_steps == float("inf") and self.schedule != "constant":
@@ -199,8 +202,8 @@ class PhonemeClassifier(LightningModule):
             here, there = (tuple(x[name].shape) if name in x else "absent" for x in (mine, theirs))
             if here != there:
                 raise InputError(
-                    f"ckpt_path holds another model: {name} is {there} there, {here} under this config; leave out "
-                    "model.backbone and model.num_classes, which are then taken from the checkpoint"
+                    f"ckpt_path holds another model: {name} is {there} there and {here} here; leave "
+                    "model.backbone and model.num_classes out, the checkpoint brings its own"
                 )
         if self.trainer.state.fn == "fit":
             keep_new_settings(checkpoint, self.optimizer(parameter_groups(self)))

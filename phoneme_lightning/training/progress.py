@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.models.cost import count_parameters, mflops_per_frame
 from phoneme_lightning.training.run import say
 
@@ -36,10 +37,12 @@ class Announce(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say what is about to be trained."""
         backbone = pl_module.backbone
+        assert isinstance(backbone, Backbone)
         say(f"corpus: {self.corpus}")
         say(
-            f"model: {type(backbone).__name__}, {count_parameters(pl_module) / 1e6:.2f} M parameters, "
-            f"{mflops_per_frame(backbone):.1f} MFLOP a frame forward"
+            f"model: {type(backbone).__name__}, "
+            f"{count_parameters(pl_module) / 1e6:.2f} M parameters, "
+            f"{mflops_per_frame(backbone):.1f} MFLOP a frame"
         )
         say(f"precision: {self.precision}, on {pl_module.device}")
 
@@ -51,7 +54,7 @@ class Announce(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say how it stands."""
-        if not trainer.state.fn == "fit":
+        if trainer.state.fn != "fit":
             return
         seen = {name: float(value) for name, value in trainer.callback_metrics.items()}
         done, total = trainer.global_step, trainer.estimated_stepping_batches
@@ -59,9 +62,10 @@ class Announce(Callback):
         left = spent / max(1, done - self.first_step) * (total - done)
         say(
             f"step {done}/{total}  train loss {seen.get('train/loss', float('nan')):.3f}  "
-            f"val loss {seen['val/loss']:.3f}  val frame accuracy {seen['val/frame_accuracy']:.4f}  "
+            f"val loss {seen['val/loss']:.3f}  frame accuracy {seen['val/frame_accuracy']:.4f}  "
             f"phone error rate {seen['val/phone_error_rate']:.3f}  "
-            f"{seen.get('train/frames_per_second', float('nan')):,.0f} frames/s  {_clock(left)} left"
+            f"{seen.get('train/frames_per_second', float('nan')):,.0f} frames/s  "
+            f"{_clock(left)} left"
         )
 
 

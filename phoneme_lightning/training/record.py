@@ -52,7 +52,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
     except Exception as error:
         raise InputError(
-            f"ckpt_path {path} cannot be read as a checkpoint; was it cut off? ({type(error).__name__})"
+            f"ckpt_path {path} is no readable checkpoint ({type(error).__name__}): give another"
         ) from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
         raise InputError(

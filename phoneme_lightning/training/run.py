@@ -59,6 +59,8 @@ def show_on_screen() -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     _logger.addHandler(handler)
     _logger.setLevel(logging.INFO)
+    for noisy in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def run_folder_of(checkpoint: str | Path) -> Path | None:

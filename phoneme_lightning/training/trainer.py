@@ -1,6 +1,6 @@
 """The Lightning trainer, with a precision that suits the machine by itself."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import Trainer
@@ -43,6 +43,5 @@ class PhonemeTrainer(Trainer):
     """
 
     def __init__(self, *, precision: Precision = "auto", **kwargs: Any) -> None:
-        super().__init__(
-            precision=resolve_precision(precision, kwargs.get("accelerator", "auto")), **kwargs
-        )
+        resolved = resolve_precision(precision, kwargs.get("accelerator", "auto"))
+        super().__init__(precision=cast(Any, resolved), **kwargs)

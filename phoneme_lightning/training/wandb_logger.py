@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from netrc import NetrcParseError, netrc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from phoneme_lightning.training.metrics_csv import read_metrics
 from phoneme_lightning.training.run import say
@@ -63,7 +63,9 @@ def start_wandb(
     """
     environment = os.environ.get("WANDB_MODE", "")
     wanted = environment if environment in ("online", "offline", "disabled") else settings.mode
-    mode = ("online" if _has_key() else "offline") if wanted == "auto" else wanted
+    if wanted == "auto":
+        wanted = "online" if _has_key() else "offline"
+    mode = cast(Literal["online", "offline", "disabled"], wanted)
     if mode == "disabled":
         return None
     try:
@@ -119,6 +121,4 @@ def finish_wandb(logger: "WandbLogger | None", pictures: dict[str, Path]) -> Non
         run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
         run.finish()
     except Exception as error:
-        say(
-            f"Weights & Biases did not take the end of the run ({error}): everything is in the run's folder"
-        )
+        say(f"Weights & Biases did not take the end of the run ({error}); the run's folder has it")

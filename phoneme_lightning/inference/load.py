@@ -1,0 +1,39 @@
+"""A classifier from a checkpoint alone, without the command line that made it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+
+from phoneme_lightning.data.module import input_features
+from phoneme_lightning.training.classifier import PhonemeClassifier
+from phoneme_lightning.training.record import read_record
+
+__all__ = ["load_classifier"]
+
+
+def load_classifier(checkpoint: str | Path) -> tuple[PhonemeClassifier, dict[str, Any]]:
+    """Build the classifier of a checkpoint, with its weights, ready to predict.
+
+    Args:
+        checkpoint: a .ckpt file of a fit.
+
+    Returns:
+        The classifier, in evaluation mode on the CPU, and the config of its fit.
+
+    Raises:
+        InputError: the file is missing or is no checkpoint of ours.
+    """
+    config = read_record(checkpoint)["config"]
+    settings = config["model"]
+    settings["backbone"].setdefault("init_args", {})["num_features"] = input_features(
+        config["data"]["deltas"]
+    )
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(PhonemeClassifier, "model")
+    built = parser.instantiate_classes(parser.parse_object({"model": settings}))
+    classifier: PhonemeClassifier = built.model
+    weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
+    classifier.load_state_dict(weights)
+    return classifier.eval(), config

@@ -1,0 +1,36 @@
+"""The classes of one utterance of a store, by the weights of a checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.data.loader import BatchLoader
+from phoneme_lightning.data.module import prepare
+from phoneme_lightning.data.sampler import BucketSampler
+from phoneme_lightning.inference.load import load_classifier
+
+__all__ = ["predict_utterance"]
+
+
+def predict_utterance(checkpoint: str | Path, store: FrameStore, position: int) -> np.ndarray:
+    """Classify the frames of one utterance, in fp32 on the CPU.
+
+    Args:
+        checkpoint: a .ckpt file of a fit.
+        store: where the utterance is.
+        position: which it is.
+
+    Returns:
+        (frames,), uint8, classes.
+    """
+    classifier, config = load_classifier(checkpoint)
+    deltas = config["data"]["deltas"]
+    alone = np.array([position])
+    sampler = BucketSampler(store.lengths[alone], 1, shuffle=False)
+    batch = next(iter(BatchLoader(store, alone, sampler, delta_maps=deltas == "file")))
+    with torch.inference_mode():
+        logits: torch.Tensor = classifier(prepare(batch, deltas))
+    classes: np.ndarray = logits[0].argmax(-1).to(torch.uint8).numpy()
+    return classes
