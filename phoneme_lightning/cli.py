@@ -3,17 +3,20 @@
 import os
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.data.module import input_features
 from phoneme_lightning.errors import InputError, run_command
 from phoneme_lightning.inference.reports import (
     CollectPredictions,
+    draw_fit,
     report_test,
     write_prediction,
 )
@@ -125,6 +128,7 @@ class PhonemeCLI(LightningCLI):
         record = read_record(self.checkpoint)
         stored = {key: record["config"][key] for key in FROM_CHECKPOINT[subcommand]}
         stored["data"]["corpus"] = record["resolved"]["corpus"]
+        stored.get("run", {}).pop("folder", None)
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump(stored, file)
             file.flush()
@@ -149,8 +153,11 @@ class PhonemeCLI(LightningCLI):
         precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": str(self.datamodule.store.path), "precision": precision}
         config = {**self._resolved_config(), "resolved": resolved}
-        resumed = run_folder_of(self.checkpoint) if self.checkpoint else None
-        self.folder = resumed or new_run_folder(self.run_settings, config)
+        known = run_folder_of(self.checkpoint) if self.checkpoint else None
+        if known and not self.run_settings.folder:
+            self.folder = known
+        else:
+            self.folder = new_run_folder(self.run_settings, config)
         log_to(self.folder)
         record_command(self.folder)
         say(f"run folder: {self.folder}")
@@ -183,19 +190,24 @@ class PhonemeCLI(LightningCLI):
         kwargs |= {"logger": [*loggers, *given] or False, "default_root_dir": str(self.folder)}
         return super().instantiate_trainer(**kwargs)
 
-    def after_fit(self) -> None:
-        """Score the best weights where that was asked for; close W&B; say where to look."""
+    def fit(self, **kwargs: Any) -> None:
+        """Train; draw the curves and confusions; score the test split where that was asked for."""
         best = self.folder / "checkpoints" / "best.ckpt"
-        pictures = {}
+        pictures: dict[str, Path] = {}
         try:
+            self.trainer.fit(
+                self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
+            )
+            pictures = draw_fit(self.folder, self.model.val_metrics)
             if self.run_settings.test_after_fit and best.is_file():
                 self._test(str(best))
-                pictures["confusion"] = self.folder / "confusion.png"
+                pictures["test/confusion"] = self.folder / "confusion.png"
         finally:
             finish_wandb(self.wandb, pictures)
-        say(f"metrics, config and log: {self.folder}")
-        say(f"score it: phoneme-cli test --ckpt_path {best}")
-        say(f"go on from here: phoneme-cli fit --ckpt_path {best.with_name('last.ckpt')}")
+            say(f"metrics, pictures, config and log: {self.folder}")
+            if best.is_file():
+                say(f"score it: phoneme-cli test --ckpt_path {best}")
+                say(f"train on: phoneme-cli fit --ckpt_path {best.with_name('last.ckpt')}")
 
     def test(self, **kwargs: Any) -> None:
         """Score the test split where it has labels, else the validation split; predict it."""
@@ -267,5 +279,7 @@ def main() -> None:
 
 
 def _main() -> int:
-    cli = PhonemeCLI()
-    return cli.exit_code
+    try:
+        return PhonemeCLI().exit_code
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error

@@ -10,14 +10,14 @@ from lightning.pytorch import Callback
 
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.inference.baselines import linear_probe, silence_share
-from phoneme_lightning.inference.pictures import plot_confusion
+from phoneme_lightning.inference.pictures import plot_confusion, plot_curves
 from phoneme_lightning.inference.scores import append_score, split_score
 from phoneme_lightning.inference.submission import write_submission
 from phoneme_lightning.phones import PHONES
 from phoneme_lightning.training.metrics import PhoneMetrics, phone_accuracy
 from phoneme_lightning.training.run import say
 
-__all__ = ["CollectPredictions", "report_test", "write_prediction"]
+__all__ = ["CollectPredictions", "draw_fit", "report_test", "write_prediction"]
 
 
 class CollectPredictions(Callback):
@@ -37,6 +37,27 @@ class CollectPredictions(Callback):
     def on_predict_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Keep a batch."""
         self.predictions.update(args[2]["predictions"])
+
+
+def draw_fit(folder: Path, metrics: PhoneMetrics) -> dict[str, Path]:
+    """Draw a fit's learning curves and what its last validation confused.
+
+    Args:
+        folder: the run's folder, with its metrics.csv.
+        metrics: of the last validation.
+
+    Returns:
+        The pictures by the names under which W&B files them.
+    """
+    pictures = {
+        "val/confusion": folder / "confusion-validation.png",
+        "curves": folder / "curves.png",
+    }
+    if metrics.confusion.sum() == 0:
+        return {}
+    plot_confusion(metrics.confusion.cpu().numpy(), pictures["val/confusion"])
+    plot_curves(folder / "metrics.csv", pictures["curves"])
+    return pictures
 
 
 def write_prediction(
@@ -108,7 +129,7 @@ def report_test(
     plot_confusion(metrics.confusion.cpu().numpy(), folder / "confusion.png")
     say(
         f"test: public {scores.public:.4f}  private {scores.private:.4f}  "
-        f"frame accuracy {accuracy:.4f}  macro F1 {macro_f1:.4f}  phone error rate {phone_errors:.3f}"
+        f"both {accuracy:.4f}  macro F1 {macro_f1:.4f}  phone error rate {phone_errors:.3f}"
     )
     say(
         f"      silence everywhere would reach {silence:.4f}, "

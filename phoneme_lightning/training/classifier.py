@@ -202,8 +202,8 @@ class PhonemeClassifier(LightningModule):
             here, there = (tuple(x[name].shape) if name in x else "absent" for x in (mine, theirs))
             if here != there:
                 raise InputError(
-                    f"ckpt_path holds another model: {name} is {there} there and {here} here; leave "
-                    "model.backbone and model.num_classes out, the checkpoint brings its own"
+                    f"ckpt_path holds another model: {name} is {there} there and {here} here: "
+                    "leave model.backbone and model.num_classes out, it brings its own"
                 )
         if self.trainer.state.fn == "fit":
             keep_new_settings(checkpoint, self.optimizer(parameter_groups(self)))

@@ -93,7 +93,7 @@ def keep_new_settings(checkpoint: dict[str, Any], fresh: Optimizer) -> None:
     for old, new in zip(groups, fresh.param_groups, strict=True):
         if old.keys() - {"initial_lr"} != new.keys():
             raise InputError(
-                "model.optimizer is of another kind than the checkpoint's and cannot use its state: "
+                "model.optimizer is another kind than the checkpoint's and cannot use its state: "
                 "leave it out, or begin a new fit without ckpt_path"
             )
         if new["lr"] != old["initial_lr"]:

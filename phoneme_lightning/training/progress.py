@@ -58,14 +58,14 @@ class Announce(Callback):
             return
         seen = {name: float(value) for name, value in trainer.callback_metrics.items()}
         done, total = trainer.global_step, trainer.estimated_stepping_batches
+        speed = seen.get("train/frames_per_second")
         spent = time.perf_counter() - self.start
         left = spent / max(1, done - self.first_step) * (total - done)
         say(
             f"step {done}/{total}  train loss {seen.get('train/loss', float('nan')):.3f}  "
             f"val loss {seen['val/loss']:.3f}  frame accuracy {seen['val/frame_accuracy']:.4f}  "
             f"phone error rate {seen['val/phone_error_rate']:.3f}  "
-            f"{seen.get('train/frames_per_second', float('nan')):,.0f} frames/s  "
-            f"{_clock(left)} left"
+            f"{f'{speed:,.0f} frames/s  ' if speed else ''}{_clock(left)} left"
         )
 
 
