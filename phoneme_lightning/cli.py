@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -20,6 +20,8 @@ from phoneme_lightning.inference.reports import (
     report_test,
     write_prediction,
 )
+from phoneme_lightning.inference.scores import append_score
+from phoneme_lightning.parser import PhonemeParser
 from phoneme_lightning.training.callbacks import (
     EndWithValidation,
     ReseedEachStep,
@@ -61,14 +63,6 @@ FROM_CHECKPOINT = {
     "test": ("seed_everything", "model", "data"),
     "predict": ("seed_everything", "model", "data"),
 }
-
-
-class PhonemeParser(LightningArgumentParser):
-    """Lightning's parser, whose complaints are one line that names the key."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the complaint, for `run_command` to print."""
-        raise InputError(" ".join(message.split())) from ex
 
 
 class PhonemeCLI(LightningCLI):
@@ -152,7 +146,7 @@ class PhonemeCLI(LightningCLI):
         self.run_settings: RunSettings = self._get(self.config_init, "run")
         precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": str(self.datamodule.store.path), "precision": precision}
-        config = {**self._resolved_config(), "resolved": resolved}
+        config = self.record = {**self._resolved_config(), "resolved": resolved}
         known = run_folder_of(self.checkpoint) if self.checkpoint else None
         if known and not self.run_settings.folder:
             self.folder = known
@@ -164,16 +158,13 @@ class PhonemeCLI(LightningCLI):
         self.collected = CollectPredictions()
         callbacks: list[Callback] = [self.collected]
         loggers: list[Any] = []
-        self.wandb = None
         if self.subcommand == "fit":
             text = yaml.safe_dump(config, sort_keys=False)
             (self.folder / "config.yaml").write_text(text, encoding="utf-8")
             metrics = MetricsCsv(self.folder / "metrics.csv")
             if self.checkpoint:
                 metrics.cut_after(read_record(self.checkpoint)["step"])
-            wandb_settings = self._get(self.config_init, "wandb")
-            self.wandb = start_wandb(wandb_settings, self.folder, self.run_settings.name, config)
-            loggers = [metrics, self.wandb] if self.wandb else [metrics]
+            loggers = [metrics]
             said = f"{precision} (auto)" if options.precision == "auto" else precision
             callbacks += [
                 Announce(self.datamodule.description, said),
@@ -194,6 +185,11 @@ class PhonemeCLI(LightningCLI):
         """Train; draw the curves and confusions; score the test split where that was asked for."""
         best = self.folder / "checkpoints" / "best.ckpt"
         pictures: dict[str, Path] = {}
+        wandb = start_wandb(
+            self._get(self.config_init, "wandb"), self.folder, self.run_settings.name, self.record
+        )
+        if wandb:
+            self.trainer.loggers = [*self.trainer.loggers, wandb]
         try:
             self.trainer.fit(
                 self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
@@ -203,7 +199,7 @@ class PhonemeCLI(LightningCLI):
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
         finally:
-            finish_wandb(self.wandb, pictures)
+            finish_wandb(wandb, pictures)
             say(f"metrics, pictures, config and log: {self.folder}")
             if best.is_file():
                 say(f"score it: phoneme-cli test --ckpt_path {best}")
@@ -264,6 +260,7 @@ class PhonemeCLI(LightningCLI):
             self.model.test_metrics,
             checkpoint=checkpoint,
         )
+        append_score(record, Path(self.run_settings.root) / "scores.jsonl")
         margin = self.run_settings.beat_baselines_by
         baseline = max(record["silence_share"], record["linear_probe"])
         if margin and record["frame_accuracy"] < baseline + margin:

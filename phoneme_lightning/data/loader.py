@@ -8,6 +8,7 @@ import torch
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.data.sampler import BucketSampler
+from phoneme_lightning.phones import IGNORE_LABEL
 
 __all__ = ["BatchLoader"]
 
@@ -16,7 +17,7 @@ class BatchLoader:
     """Iterate over the batches of an epoch, straight from the memory-mapped store.
 
     There are no worker processes: a batch is a copy of a few hundred kilobytes. In place of them
-    it can stop and go on: `state_dict` holds how many batches of the epoch were handed out, so
+    it can stop and go on: `state_dict` holds how many batches of which epoch were handed out, so
     that a fit killed in mid-epoch goes on with the very next batch.
 
     Args:
@@ -41,17 +42,20 @@ class BatchLoader:
             delta_maps,
         )
         self.batch_sampler = None  # Lightning asks for it wherever there is a `sampler`
-        self._handed_out = 0
-        self._resume_at = 0
+        self._state = {"epoch": 0, "batches": 0}
+        self._resume: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        first, self._resume_at = self._resume_at, 0
+        resume, self._resume = self._resume, {}
+        epoch = self.sampler.epoch
+        # An epoch that a limit cut short is over all the same: the next one begins at its start.
+        first = resume.get("batches", 0) if resume.get("epoch", epoch) == epoch else 0
         for index, rows in enumerate(self.sampler):
             if index >= first:
-                self._handed_out = index + 1
+                self._state = {"epoch": epoch, "batches": (index + 1) % len(self)}
                 yield self.collate(self.positions[rows])
 
     def collate(self, positions: np.ndarray) -> Batch:
@@ -66,14 +70,15 @@ class BatchLoader:
             else None,
         )
 
-    def _labels(self, span: slice) -> torch.Tensor | None:
-        labels = self.store.labels[span]
-        return torch.from_numpy(labels.astype(np.int64)) if labels[0] >= 0 else None
+    def _labels(self, span: slice) -> torch.Tensor:
+        labels = self.store.labels[span].astype(np.int64)
+        labels[labels < 0] = IGNORE_LABEL
+        return torch.from_numpy(labels)
 
     def state_dict(self) -> dict[str, int]:
         """Give the batches handed out in this epoch; 0 when the epoch is over."""
-        return {"batches": self._handed_out % len(self)}
+        return dict(self._state)
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Let the next iteration begin after the batches that were handed out before."""
-        self._resume_at = state["batches"]
+        self._state = self._resume = dict(state)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from phoneme_lightning.errors import InputError
+
 __all__ = ["BucketSampler", "seed_of"]
 
 LENGTH_JITTER_FRAMES = 16.0
@@ -28,6 +30,9 @@ class BucketSampler:
         seed: of the order; the epoch is mixed in.
         rank: which of the processes this is.
         world_size: how many processes share the epoch.
+
+    Raises:
+        InputError: with `shuffle`, there are fewer utterances than processes.
     """
 
     def __init__(
@@ -48,8 +53,9 @@ class BucketSampler:
             pieces = -(-pieces // world_size) * world_size
             pieces = min(pieces, len(self.lengths) // world_size * world_size)
             if pieces == 0:
-                raise ValueError(
-                    f"{len(self.lengths)} utterances cannot be shared by {world_size} processes"
+                raise InputError(
+                    f"trainer.devices and trainer.num_nodes make {world_size} processes, but there "
+                    f"are {len(self.lengths)} utterances to train on: use fewer processes"
                 )
         self.pieces = min(pieces, len(self.lengths))
 
@@ -63,12 +69,16 @@ class BucketSampler:
     def __iter__(self) -> Iterator[np.ndarray]:
         """Give each batch as positions into `lengths`, (utterances of the batch,), int64."""
         draw = np.random.default_rng(seed_of(self.seed, self.epoch))
-        jitter = draw.uniform(0.0, LENGTH_JITTER_FRAMES, len(self.lengths)) if self.shuffle else 0.0
-        order = np.argsort(self.lengths + jitter, kind="stable")
-        pieces = np.split(order, self._cuts(np.cumsum(self.lengths[order])))
+        pieces = self._pieces(draw)
         turn = draw.permutation(self.pieces) if self.shuffle else np.arange(self.pieces)
         for index in turn[self.rank :: self.world_size]:
             yield pieces[index]
+
+    def _pieces(self, draw: np.random.Generator) -> list[np.ndarray]:
+        """Cut the utterances, sorted by about their length, into pieces."""
+        jitter = draw.uniform(0.0, LENGTH_JITTER_FRAMES, len(self.lengths)) if self.shuffle else 0.0
+        order = np.argsort(self.lengths + jitter, kind="stable")
+        return np.split(order, self._cuts(np.cumsum(self.lengths[order])))
 
     def _cuts(self, frames_so_far: np.ndarray) -> np.ndarray:
         """Give where to cut, at equal frames, so that no piece is empty."""

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.inference.baselines import linear_probe, silence_share
 from phoneme_lightning.inference.pictures import plot_confusion, plot_curves
-from phoneme_lightning.inference.scores import append_score, split_score
+from phoneme_lightning.inference.scores import split_score
 from phoneme_lightning.inference.submission import write_submission
 from phoneme_lightning.phones import PHONES
 from phoneme_lightning.training.metrics import PhoneMetrics, phone_accuracy
@@ -96,7 +96,7 @@ def report_test(
         checkpoint: whose weights were scored.
 
     Returns:
-        What test.json holds; runs/scores.jsonl gets the same without the phones.
+        The scores, as test.json holds them beside the accuracy of each phone.
     """
     positions = data.positions("test")
     utterances = [data.store[p] for p in positions.tolist()]
@@ -121,7 +121,6 @@ def report_test(
         "silence_share": silence,
         "linear_probe": probe,
     }
-    append_score(record)
     by_phone = dict(zip(PHONES, phone_accuracy(metrics.confusion).tolist(), strict=True))
     (folder / "test.json").write_text(
         json.dumps({**record, "by_phone": by_phone}, indent=2) + "\n", encoding="utf-8"

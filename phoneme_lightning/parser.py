@@ -1,0 +1,50 @@
+"""A parser whose complaints are one line that names the key and what it may have been."""
+
+import inspect
+import re
+from difflib import get_close_matches
+from typing import NoReturn
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from phoneme_lightning import models
+from phoneme_lightning.errors import InputError
+
+__all__ = ["PhonemeParser"]
+
+UNKNOWN = re.compile(
+    r"unrecognized arguments: --(?P<flag>[\w.]+)|does not accept option '(?P<key>[\w.]+)'"
+    r"|[Oo]ption '(?P<option>\w+)' is not accepted"
+)
+
+
+class PhonemeParser(LightningArgumentParser):
+    """Lightning's parser, but it raises one readable line in place of a page."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the complaint, for `run_command` to print.
+
+        Raises:
+            InputError: always.
+        """
+        line = " ".join(message.split())
+        line = re.sub(r'Parser key "([^"]+)":', r"\1:", line)
+        line = re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "")
+        unknown = UNKNOWN.search(line)
+        if unknown:
+            line += self._suggest(unknown["flag"] or unknown["key"] or unknown["option"])
+        raise InputError(line) from ex
+
+    def _suggest(self, key: str) -> str:
+        close = get_close_matches(key, self._keys(), n=2)
+        if close:
+            return f": did you mean {' or '.join(close)}?"
+        return ": see phoneme-cli fit --help, or --model.backbone.help CLASS for a class's keys"
+
+    def _keys(self) -> set[str]:
+        """Give all that a person may have meant: dotted keys, and what the backbones take."""
+        parsers = [self, *getattr(self._subcommands_action, "choices", {}).values()]
+        options = {option for parser in parsers for option in parser._option_string_actions}
+        classes = (getattr(models, name) for name in models.__all__)
+        taken = {name for kind in classes for name in inspect.signature(kind).parameters}
+        return {option.removeprefix("--") for option in options} | taken
