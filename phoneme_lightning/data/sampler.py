@@ -48,7 +48,7 @@ class BucketSampler:
         self.lengths = np.asarray(lengths)
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
         self.rank, self.world_size = rank, world_size
-        pieces = max(1, round(int(self.lengths.sum()) / frames_per_batch))
+        pieces = max(world_size, round(int(self.lengths.sum()) / frames_per_batch))
         if shuffle:
             pieces = -(-pieces // world_size) * world_size
             pieces = min(pieces, len(self.lengths) // world_size * world_size)

@@ -11,7 +11,7 @@ from phoneme_lightning.data.augment import Augmentation
 from phoneme_lightning.data.module import prepare
 from phoneme_lightning.errors import InputError
 
-AUGMENT = Augmentation(time_masks=2, coefficient_masks=1, noise=0.3, stretch=0.2)
+AUGMENT = Augmentation(time_masks=2, coefficient_masks=1, noise=0.3, stretch=0.4)
 
 
 class Recorder(LightningModule):
@@ -126,6 +126,13 @@ def test_a_resumed_fit_gets_the_batches_and_the_noise_of_the_quiet_one(tiny_stor
     quiet = features_of(recorder)
     batches = len(quiet) // 3
     assert batches > 2
+    # How far the first utterance of each batch is stretched: other noise every step and epoch.
+    factors = np.reshape(
+        [b.lengths[0] / tiny_store.lengths[b.utterances[0]] for _, b in recorder.seen["train"]],
+        (3, batches),
+    )
+    assert np.ptp(factors, axis=0).max() > 0.15
+    assert np.ptp(factors, axis=1).max() > 0.15
     for step in (1, batches - 1, batches, batches + 1, 2 * batches):
         checkpoint = tmp_path / "steps" / f"step={step}.ckpt"
         assert_same_batches(resumed(tiny_store, tmp_path, checkpoint), quiet[step:])
@@ -205,7 +212,9 @@ def test_an_empty_split_is_one_clear_error(tiny_store, split):
 def test_a_scheme_chooses_the_validation_split(tiny_store):
     for scheme in ("utterance", "speaker"):
         data = module_of(tiny_store, split=scheme)
-        drawn = [p for batch in data.val_dataloader() for p in batch.utterances.tolist()]
+        loader = data.val_dataloader()
+        assert np.array_equal(loader.sampler.lengths, tiny_store.lengths[loader.positions])
+        drawn = [p for batch in loader for p in batch.utterances.tolist()]
         assert sorted(drawn) == tiny_store.split(scheme, "validation").tolist()
 
 
