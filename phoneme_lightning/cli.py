@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -73,6 +74,7 @@ class PhonemeCLI(LightningCLI):
     """
 
     def __init__(self, args: ArgsType = None) -> None:
+        set_parsing_settings(docstring_parse_attribute_docstrings=True)
         self.exit_code = 0
         self.arguments = list(sys.argv[1:] if args is None else args)
         super().__init__(
@@ -136,7 +138,7 @@ class PhonemeCLI(LightningCLI):
         for key in ("config", "ckpt_path", "weights_only", "verbose", "return_predictions"):
             settings.pop(key, None)
         config: dict[str, Any] = yaml.safe_load(
-            parser.dump(settings, skip_none=False, skip_validation=True)
+            parser.dump(settings, skip_unset=False, skip_validation=True)
         )
         return config
 
@@ -172,7 +174,7 @@ class PhonemeCLI(LightningCLI):
                 Throughput(),
                 EndWithValidation(),
                 WriteRecord(config, resolved),
-                checkpoints(str(self.folder / "checkpoints")),
+                *checkpoints(str(self.folder / "checkpoints")),
             ]
             if options.enable_progress_bar is not False:
                 callbacks.append(FitProgress())

@@ -56,7 +56,7 @@ def make_store_at(path, *, utterances=16, coefficients=13, labelled_test=True, s
     return FrameStore(path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_store():
     """Give `make_store_at`, for a test that needs a store of its own kind."""
     return make_store_at

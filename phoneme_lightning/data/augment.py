@@ -93,7 +93,6 @@ def time_stretch(batch: Batch, stretch: float, generator: Generator) -> Batch:
         labels=batch.labels.gather(1, nearest).where(mask, IGNORE_LABEL),
         lengths=lengths,
         num_frames=sum(on_host),
-        mask=mask,
     )
 
 

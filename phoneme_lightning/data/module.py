@@ -26,6 +26,9 @@ __all__ = ["PhonemeDataModule", "input_features", "prepare"]
 
 EVALUATION_FRAMES_PER_BATCH = 16_000
 
+AUGMENTATION = 1
+"""Keeps the noise of the augmentation apart from dropout's at the same step."""
+
 
 def input_features(deltas: Deltas, coefficients: int = 13) -> int:
     """Give how many numbers a frame the backbone gets under a setting of `data.deltas`."""
@@ -61,6 +64,8 @@ class PhonemeDataModule(LightningDataModule):
         super().__init__()
         if frames_per_batch < 1:
             raise InputError(f"data.frames_per_batch is {frames_per_batch}: give at least 1")
+        if seed < 0:
+            raise InputError(f"seed_everything is {seed}: give 0 or more")
         self.corpus, self.root = corpus, Path(root)
         self.split: str = split
         self.frames_per_batch, self.deltas, self.augment, self.seed = (
@@ -151,9 +156,8 @@ class PhonemeDataModule(LightningDataModule):
         if trainer is None or not trainer.training:
             return prepare(batch, self.deltas)
         generator = torch.Generator(batch.features.device)
-        generator.manual_seed(
-            seed_of(self.seed, trainer.fit_loop.total_batch_idx + 1, trainer.global_rank)
-        )
+        step = trainer.fit_loop.total_batch_idx + 1
+        generator.manual_seed(seed_of(self.seed, step, trainer.global_rank, AUGMENTATION))
         return prepare(batch, self.deltas, self.augment, generator)
 
 

@@ -32,7 +32,7 @@ def load_classifier(checkpoint: str | Path) -> tuple[PhonemeClassifier, dict[str
     )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(PhonemeClassifier, "model")
-    built = parser.instantiate_classes(parser.parse_object({"model": settings}))
+    built = parser.instantiate(parser.parse_object({"model": settings}))
     classifier: PhonemeClassifier = built.model
     weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
     classifier.load_state_dict(weights)

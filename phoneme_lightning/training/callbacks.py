@@ -13,22 +13,28 @@ from phoneme_lightning.data.sampler import seed_of
 __all__ = ["EndWithValidation", "ReseedEachStep", "Throughput", "checkpoints"]
 
 
-def checkpoints(folder: str) -> ModelCheckpoint:
+def checkpoints(folder: str) -> list[ModelCheckpoint]:
     """Keep the weights that validated best as best.ckpt, and the latest as last.ckpt.
 
     Both are written at the end of a validation, so that a resumed fit neither repeats nor skips
-    one.
+    one. One callback cannot do both: its last.ckpt follows the best.
+
+    Args:
+        folder: where the files go.
     """
-    return ModelCheckpoint(
-        dirpath=folder,
-        filename="best",
-        monitor="val/frame_accuracy",
-        mode="max",
-        save_last=True,
-        every_n_epochs=1,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
+    monitors = {"best": "val/frame_accuracy", "last": None}
+    return [
+        ModelCheckpoint(
+            dirpath=folder,
+            filename=name,
+            monitor=monitor,
+            mode="max",
+            every_n_epochs=1,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        )
+        for name, monitor in monitors.items()
+    ]
 
 
 class ReseedEachStep(Callback):

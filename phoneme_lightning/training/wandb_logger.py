@@ -23,7 +23,7 @@ class WandbSettings:
     """How a fit is tracked in Weights & Biases."""
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
-    """auto is online where an API key is found, else offline."""
+    """auto is what WANDB_MODE says, else online where an API key is found, else offline."""
 
     project: str = "phoneme-lightning"
     """Project under which runs are filed."""
@@ -44,6 +44,15 @@ def _has_key() -> bool:
         return False
 
 
+def _mode(settings: WandbSettings) -> Literal["online", "offline", "disabled"]:
+    if settings.mode != "auto":
+        return settings.mode
+    environment = os.environ.get("WANDB_MODE", "")
+    if environment in ("online", "offline", "disabled"):
+        return cast(Literal["online", "offline", "disabled"], environment)
+    return "online" if _has_key() else "offline"
+
+
 def start_wandb(
     settings: WandbSettings, folder: Path, name: str, config: dict[str, Any]
 ) -> "WandbLogger | None":
@@ -61,11 +70,7 @@ def start_wandb(
     Returns:
         The logger, or None where W&B is disabled, not installed or out of reach.
     """
-    environment = os.environ.get("WANDB_MODE", "")
-    wanted = environment if environment in ("online", "offline", "disabled") else settings.mode
-    if wanted == "auto":
-        wanted = "online" if _has_key() else "offline"
-    mode = cast(Literal["online", "offline", "disabled"], wanted)
+    mode = _mode(settings)
     if mode == "disabled":
         return None
     try:

@@ -1,0 +1,277 @@
+"""phoneme-cli as a person uses it: a fit, then its checkpoint, and what goes wrong."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+
+from phoneme_lightning.cli import PhonemeCLI
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.load import load_classifier
+from phoneme_lightning.inference.submission import read_submission
+from phoneme_lightning.models import RNN
+from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.record import read_record
+
+SMALL = {
+    "model.backbone": "phoneme_lightning.models.RNN",
+    "model.backbone.init_args.hidden_size": 8,
+    "model.optimizer.init_args.lr": 0.01,
+    "model.warmup_steps": 2,
+    "data.frames_per_batch": 200,
+    "trainer.max_steps": 6,
+    "trainer.val_check_interval": 3,
+    "trainer.log_every_n_steps": 1,
+    "trainer.enable_progress_bar": "false",
+    "wandb.mode": "disabled",
+}
+
+
+def flags(**settings):
+    """Give dotted keys as flags; two underscores stand for a dot."""
+    return [f"--{key.replace('__', '.')}={value}" for key, value in settings.items()]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, make_store):
+    """Give a folder with data/spoken (labelled test) and data/libriphone (unlabelled test)."""
+    place = tmp_path_factory.mktemp("place")
+    make_store(place / "data" / "spoken", seed=1)
+    make_store(place / "data" / "libriphone", labelled_test=False)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["phoneme-cli"])
+
+
+def fit(*words):
+    return PhonemeCLI(["fit", *flags(**SMALL), *words])
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    """Give the folder of a fit on data/libriphone, which `auto` finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(sys, "argv", ["phoneme-cli"])
+        return place / fit(*flags(run__name="rnn")).folder
+
+
+def test_a_run_leaves_all_that_the_docs_name(trained):
+    assert trained.parent.name == "rnn"
+    left = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    assert left >= {
+        "config.yaml",
+        "command.txt",
+        "metrics.csv",
+        "log.txt",
+        "curves.png",
+        "confusion-validation.png",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    }
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    assert config["data"]["corpus"] == config["trainer"]["precision"] == "auto"
+    assert config["resolved"]["corpus"] == "data/libriphone"
+    assert config["resolved"]["precision"] in ("bf16-mixed", "32-true")
+    assert read_record(trained / "checkpoints" / "best.ckpt")["config"] == config
+    rows = read_metrics(trained / "metrics.csv")
+    assert [row["step"] for row in rows if "train/loss" in row] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in rows if "val/frame_accuracy" in row] == [3, 6]
+
+
+def test_a_run_can_be_repeated_from_its_config(trained, tmp_path):
+    again = PhonemeCLI(
+        ["fit", "--config", str(trained / "config.yaml"), f"--run.folder={tmp_path / 'again'}"]
+    )
+    first, second = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (trained, again.folder)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+class TestCheckpointGivesWay:
+    """`--ckpt_path` fills in what was not said, and overrides nothing that was."""
+
+    def resume(self, trained, tmp_path, *words):
+        checkpoint = trained / "checkpoints" / "last.ckpt"
+        return PhonemeCLI(
+            ["fit", f"--ckpt_path={checkpoint}", f"--run.folder={tmp_path / 'run'}", *words]
+        )
+
+    def test_nothing_said(self, trained):
+        cli = PhonemeCLI(["validate", f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"])
+        assert isinstance(cli.model.backbone, RNN)
+        assert cli.model.backbone.output_dim == 16
+        assert str(cli.datamodule.store.path) == "data/libriphone"
+
+    def test_a_flag(self, trained, tmp_path):
+        words = flags(model__optimizer__init_args__lr=0.5, trainer__max_steps=8)
+        cli = self.resume(trained, tmp_path, *words)
+        group = cli.trainer.optimizers[0].param_groups[0]
+        assert group["initial_lr"] == 0.5
+        assert cli.trainer.lr_scheduler_configs[0].scheduler.base_lrs == [0.5, 0.5]
+        assert cli.trainer.global_step == 8
+
+    def test_a_config_file(self, trained, tmp_path):
+        file = tmp_path / "over.yaml"
+        file.write_text("model:\n  label_smoothing: 0.25\ntrainer:\n  max_steps: 7\n")
+        cli = self.resume(trained, tmp_path, "--config", str(file))
+        assert cli.model.label_smoothing == 0.25
+        assert cli.trainer.global_step == 7
+        assert cli.model.backbone.output_dim == 16
+
+    def test_nested_init_args(self, trained, tmp_path):
+        words = flags(model__backbone__init_args__dropout=0.7, trainer__max_steps=7)
+        cli = self.resume(trained, tmp_path, *words)
+        assert cli.model.backbone.recurrent.dropout.p == 0.7
+        assert cli.model.backbone.output_dim == 16
+
+    def test_another_class_is_refused(self, trained):
+        checkpoint = trained / "checkpoints" / "best.ckpt"
+        words = ["test", f"--ckpt_path={checkpoint}", "--model.backbone=CNN"]
+        with pytest.raises(InputError, match=r"ckpt_path holds another model.*model\.backbone"):
+            PhonemeCLI(words)
+
+    def test_another_size_is_refused(self, trained):
+        checkpoint = trained / "checkpoints" / "best.ckpt"
+        words = flags(ckpt_path=checkpoint, model__backbone__init_args__hidden_size=9)
+        with pytest.raises(InputError, match=r"ckpt_path holds another model.*model\.backbone"):
+            PhonemeCLI(["test", *words])
+
+    def test_another_class_count_is_refused(self, trained):
+        words = flags(ckpt_path=trained / "checkpoints" / "best.ckpt", model__num_classes=39)
+        with pytest.raises(InputError, match=r"head.*model\.num_classes"):
+            PhonemeCLI(["test", *words])
+
+    def test_another_optimizer_is_refused(self, trained, tmp_path):
+        file = tmp_path / "sgd.yaml"
+        file.write_text(
+            "model:\n  optimizer:\n    class_path: torch.optim.SGD\n    init_args: {lr: 0.1}\n"
+        )
+        with pytest.raises(InputError, match=r"model\.optimizer"):
+            self.resume(trained, tmp_path, "--config", str(file))
+
+
+def test_test_without_labels_scores_validation_and_predicts(trained, capsys):
+    cli = PhonemeCLI(["test", f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"])
+    positions = cli.datamodule.positions("test")
+    frames = cli.datamodule.store.lengths[positions].sum()
+    assert len(read_submission(trained / "prediction.csv")) == frames
+    assert not (trained.parent.parent / "scores.jsonl").exists()
+
+
+def test_test_with_labels_scores_both_halves(trained, place):
+    words = flags(ckpt_path=trained / "checkpoints" / "best.ckpt", data__corpus="spoken")
+    PhonemeCLI(["test", *words])
+    line = json.loads((place / "runs" / "scores.jsonl").read_text().splitlines()[-1])
+    assert 0 <= line["public"] <= 1
+    assert 0 <= line["private"] <= 1
+    assert line["corpus"] == "synthetic"
+    scores = json.loads((trained / "test.json").read_text())
+    assert len(scores["by_phone"]) == 41
+
+
+def test_predict_is_what_the_checkpoint_says(trained):
+    cli = PhonemeCLI(["predict", f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"])
+    classifier, _ = load_classifier(trained / "checkpoints" / "best.ckpt")
+    assert all(
+        torch.equal(p, q)
+        for p, q in zip(classifier.parameters(), cli.model.parameters(), strict=True)
+    )
+    rows = read_submission(trained / "prediction.csv")
+    store, first = cli.datamodule.store, cli.datamodule.positions("test")[0]
+    own = cli.collected.predictions[int(first)]
+    assert (rows[: len(own)] == own).all()
+    assert len(own) == store.lengths[first]
+
+
+def test_offline_wandb_holds_the_config_and_the_best_score(place, tmp_path):
+    cli = fit(*flags(wandb__mode="offline", run__folder=tmp_path / "run"))
+    (log,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
+    read = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(log)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    run = json.loads(read.stdout)
+    best = max(
+        row["val/frame_accuracy"]
+        for row in read_metrics(cli.folder / "metrics.csv")
+        if "val/frame_accuracy" in row
+    )
+    text = json.dumps(run)
+    assert "bf16-mixed" in text or "32-true" in text
+    assert run["summary"]["val/frame_accuracy"]["max"] == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fit", "--data.corpus=nowhere"], r"data\.corpus is 'nowhere'.*phoneme-data prepare"),
+        (["fit", "--trainer.max_stepss=3"], r"max_stepss.*did you mean trainer\.max_steps"),
+        (["fit", "--model.backbone.init_args.blockz=3"], r"blockz.*did you mean.*blocks"),
+        (["fit", "--trainer.max_steps=many"], r"trainer\.max_steps: Expected a int"),
+        (["fit", "--data.split=speakers"], r"data\.split: Expected.*'speaker'"),
+        (["fit", "--data.augment.noise=-1"], r"data\.augment\.noise is -1"),
+        (["fit", "--model.ema_decay=2"], r"model\.ema_decay is 2"),
+        (["fit", "--data.frames_per_batch=0"], r"data\.frames_per_batch is 0"),
+        (["fit", "--config=none.yaml"], r"config: File does not exist"),
+        (["test"], r"ckpt_path is missing"),
+        (
+            ["predict", "--ckpt_path=none.ckpt"],
+            r"ckpt_path is 'none\.ckpt', where there is no file",
+        ),
+        (["validate", "--ckpt_path=data/spoken/manifest.json"], r"no readable checkpoint"),
+        (["fitt"], r"invalid choice: 'fitt'"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(words, said):
+    with pytest.raises(InputError, match=said) as caught:
+        PhonemeCLI(words)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_ends_with_code_2_and_no_traceback():
+    code = "from phoneme_lightning.cli import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "fit", "--data.corpus=nowhere"], capture_output=True, text=True
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: data.corpus")
+    assert run.stderr.count("\n") == 1
+    assert "Traceback" not in run.stdout
+
+
+def test_without_wandb_the_fit_goes_on(monkeypatch, tmp_path, caplog):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    caplog.set_level("INFO", logger="phoneme_lightning")
+    cli = fit(*flags(wandb__mode="offline", run__folder=tmp_path / "run"))
+    assert "Weights & Biases is not used" in caplog.text
+    assert read_metrics(cli.folder / "metrics.csv")
+
+
+def test_a_demo_that_learns_nothing_exits_with_1(tmp_path):
+    settings = {
+        "data.corpus": "spoken",
+        "run.test_after_fit": "true",
+        "run.beat_baselines_by": 0.2,
+        "run.folder": tmp_path / "run",
+        "model.optimizer.init_args.lr": 1e-6,
+    }
+    assert fit(*(f"--{key}={value}" for key, value in settings.items())).exit_code == 1
+    assert (tmp_path / "run" / "confusion.png").stat().st_size > 10_000
+
+
+def test_the_last_step_is_validated_wherever_it_falls(tmp_path):
+    words = flags(run__folder=tmp_path / "run", trainer__max_steps=5, trainer__val_check_interval=4)
+    rows = read_metrics(fit(*words).folder / "metrics.csv")
+    assert [row["step"] for row in rows if "val/loss" in row] == [4, 5]
