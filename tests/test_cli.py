@@ -255,7 +255,7 @@ def test_without_wandb_the_fit_goes_on(monkeypatch, tmp_path, caplog):
     monkeypatch.setitem(sys.modules, "wandb", None)
     caplog.set_level("INFO", logger="phoneme_lightning")
     cli = fit(*flags(wandb__mode="offline", run__folder=tmp_path / "run"))
-    assert "Weights & Biases is not used" in caplog.text
+    assert "Weights & Biases does not work here" in caplog.text
     assert read_metrics(cli.folder / "metrics.csv")
 
 

@@ -66,7 +66,8 @@ def commands_of(page):
 
 
 def commands_named(name):
-    return [words for page in PAGES for words in commands_of(page) if words[0] == name]
+    every = {tuple(words) for page in PAGES for words in commands_of(page)}
+    return sorted(words for words in every if words[0] == name)
 
 
 def test_every_command_is_of_a_kind_that_is_checked():
@@ -114,6 +115,7 @@ def small(words):
     last_step = 4 if "--ckpt_path" in words else 2
     words = [*words, "--trainer.max_steps", str(last_step), "--trainer.val_check_interval", "1"]
     words += ["--trainer.accelerator", "cpu", "--data.frames_per_batch", "200"]
+    words += ["--run.beat_baselines_by", "0"]
     config = re.search(r"configs/(\w+)\.yaml", " ".join(words))
     for name, value in SMALL[config[1]].items() if config else ():
         words += [f"--model.backbone.init_args.{name}", str(value)]
@@ -131,8 +133,7 @@ def test_the_tour_runs_and_leaves_the_files_that_it_lists(make_store, tmp_path):
     kept = {name for name in lists if name.split("/")[0] not in FOLDERS.split("|")}
     folder = tmp_path / "runs/first"
     left = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-    assert kept - {"wandb/"} == left - {"prediction.csv"}
-    assert "prediction.csv" in left
+    assert kept - {"wandb/"} == left
 
 
 def test_the_figures_of_the_backbones_are_the_code_s():

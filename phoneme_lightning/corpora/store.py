@@ -11,6 +11,7 @@ A store is a folder:
     manifest.json   what made it, settings, counts, and each file's size and SHA-256
 """
 
+import csv
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,6 +152,14 @@ class FrameStore:
             )
         row = self.splits[self.schemes.index(scheme)]
         return np.flatnonzero(row == SPLITS.index(name))
+
+    def rejected(self, split: str) -> list[str]:
+        """Give the ids that were quarantined from a split of the corpus, "train" or "test"."""
+        path = self.path / "quarantine.csv"
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [row["id"] for row in csv.DictReader(file) if row["split"] == split]
 
     def has_labels(self, positions: np.ndarray) -> bool:
         """Tell whether the first of these utterances has labels; a split has all or none."""

@@ -73,6 +73,12 @@ def write_prediction(
     positions = data.positions("test")
     frames = int(data.store.lengths[positions].sum())
     path = folder / "prediction.csv"
+    missing = data.store.rejected("test")
+    if missing:
+        say(
+            f"WARNING: {len(missing)} test utterances were quarantined when {data.store.path} was "
+            f"prepared ({missing[0]}, ...), so this is no whole submission: mend and prepare again"
+        )
     write_submission(path, (predictions[p] for p in positions.tolist()), frames)
     say(f"prediction: {path}, {frames:,} frames of {len(positions):,} test utterances")
     return path

@@ -1,8 +1,7 @@
 """Weights & Biases: online with a key, offline without, and never in the way of a fit."""
 
 import os
-from dataclasses import dataclass
-from netrc import NetrcParseError, netrc
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,19 +9,22 @@ from phoneme_lightning.training.metrics_csv import read_metrics
 from phoneme_lightning.training.run import say
 
 if TYPE_CHECKING:
+    import wandb
     from lightning.pytorch.loggers import WandbLogger
 
 __all__ = ["WandbSettings", "finish_wandb", "start_wandb"]
 
-HOST = "api.wandb.ai"
-START_TIMEOUT_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 20.0
+
+
+Mode = Literal["auto", "online", "offline", "disabled"]
 
 
 @dataclass
 class WandbSettings:
     """How a fit is tracked in Weights & Biases."""
 
-    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    mode: Mode = "auto"
     """auto is what WANDB_MODE says, else online where an API key is found, else offline."""
 
     project: str = "phoneme-lightning"
@@ -35,28 +37,21 @@ class WandbSettings:
     """Words to find runs by."""
 
 
-def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        return netrc(os.environ.get("NETRC")).authenticators(HOST) is not None
-    except (OSError, NetrcParseError):
-        return False
-
-
-def _mode(settings: WandbSettings) -> Literal["online", "offline", "disabled"]:
+def _find_mode(settings: WandbSettings) -> Literal["online", "offline", "disabled"]:
     if settings.mode != "auto":
         return settings.mode
     environment = os.environ.get("WANDB_MODE", "")
     if environment in ("online", "offline", "disabled"):
         return cast(Literal["online", "offline", "disabled"], environment)
-    return "online" if _has_key() else "offline"
+    import wandb
+
+    return "online" if wandb.login(prompt=False, verify=False) else "offline"
 
 
 def start_wandb(
     settings: WandbSettings, folder: Path, name: str, config: dict[str, Any]
 ) -> "WandbLogger | None":
-    """Begin tracking, or say why not.
+    """Begin tracking; offline where the server is out of reach; not at all without W&B.
 
     A run that is resumed offline becomes a new offline run that holds the earlier metrics too,
     since W&B keeps two offline runs of one id apart.
@@ -68,46 +63,67 @@ def start_wandb(
         config: the whole resolved config.
 
     Returns:
-        The logger, or None where W&B is disabled, not installed or out of reach.
+        The logger, or None where W&B is disabled or does not work here.
     """
-    mode = _mode(settings)
-    if mode == "disabled":
-        return None
+    mode: Mode = settings.mode
     try:
+        mode = _find_mode(settings)
+        if mode == "disabled":
+            return None
+        run = _start(settings, folder, name, config, mode)
+    except Exception as error:  # whatever W&B meets, it must not cost the fit
+        where = "online" if mode == "online" else "here"
+        say(f"Weights & Biases does not work {where}: {_first_line(error)}")
+        if mode != "online":
+            return None
         import wandb
-        from lightning.pytorch.loggers import WandbLogger
 
-        run = wandb.init(
-            project=settings.project,
-            name=name,
-            id=folder.resolve().name,
-            dir=folder,
-            mode=mode,
-            resume="allow" if mode == "online" else None,
-            group=settings.group,
-            tags=settings.tags,
-            config=config,
-            settings=wandb.Settings(silent=True, init_timeout=START_TIMEOUT_SECONDS),
-        )
-        run.define_metric("trainer/global_step")
-        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        run.define_metric("val/frame_accuracy", step_metric="trainer/global_step", summary="max")
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        say(
-            f"Weights & Biases is not used ({reason[0]}): everything is in {folder / 'metrics.csv'}"
-        )
-        return None
+        wandb.teardown()  # else the name of the run stays taken
+        return start_wandb(replace(settings, mode="offline"), folder, name, config)
     if mode == "offline":
         for row in read_metrics(folder / "metrics.csv"):
             run.log({"trainer/global_step": row.pop("step"), **row})
         say(
-            "Weights & Biases logs offline, since no API key was found: look with "
-            f"`wandb leet {folder / 'wandb'}`, upload with `wandb sync {Path(run.dir).parent}`"
+            f"Weights & Biases logs offline: look with `wandb leet {folder / 'wandb'}`, "
+            f"upload with `wandb sync {Path(run.dir).parent}`"
         )
     else:
         say(f"Weights & Biases: {run.url}")
+
+    from lightning.pytorch.loggers import WandbLogger
+
     return WandbLogger(experiment=run)
+
+
+def _start(
+    settings: WandbSettings,
+    folder: Path,
+    name: str,
+    config: dict[str, Any],
+    mode: Literal["online", "offline"],
+) -> "wandb.Run":
+    import wandb
+
+    run = wandb.init(
+        project=settings.project,
+        name=name,
+        id=folder.resolve().name,
+        dir=folder,
+        mode=mode,
+        resume="allow" if mode == "online" else None,
+        group=settings.group,
+        tags=settings.tags,
+        config=config,
+        settings=wandb.Settings(silent=True, init_timeout=START_TIMEOUT_SECONDS),
+    )
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    run.define_metric("val/frame_accuracy", step_metric="trainer/global_step", summary="max")
+    return run
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def finish_wandb(logger: "WandbLogger | None", pictures: dict[str, Path]) -> None:
@@ -126,4 +142,4 @@ def finish_wandb(logger: "WandbLogger | None", pictures: dict[str, Path]) -> Non
         run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
         run.finish()
     except Exception as error:
-        say(f"Weights & Biases did not take the end of the run ({error}); the run's folder has it")
+        say(f"Weights & Biases missed the end of the run ({_first_line(error)}); its folder has it")

@@ -159,3 +159,10 @@ def test_a_store_is_replaced_only_by_a_whole_one(tiny_store, make_store):
     assert len(make_store(tiny_store.path, utterances=8, seed=1)) == 8
     assert [path.name for path in tiny_store.path.parent.iterdir()] == ["store"]
     assert (tiny_store[0].features == kept).all()  # whoever had it open keeps what it had
+
+
+def test_a_store_names_what_was_kept_out_of_a_split(tiny_store):
+    assert tiny_store.rejected("test") == []
+    rows = "id,split,reason\na-1-2,test,missing file\na-1-3,train,missing file\n"
+    (tiny_store.path / "quarantine.csv").write_text(rows)
+    assert tiny_store.rejected("test") == ["a-1-2"]

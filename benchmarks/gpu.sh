@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# On a machine with a GPU: the tests that need one, then the full nets on the real corpus.
+# Has not been run on a GPU yet.
+#
+#     benchmarks/gpu.sh [STEPS]         STEPS of each fit, 3000 unless given
+#
+# Needs the package installed and data/libriphone prepared. Results: runs/gpu-<net>/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+steps=${1:-3000}
+
+python -m pytest tests/test_gpu.py
+for net in rnn crnn cnn transformer; do
+    last=runs/gpu-$net/checkpoints/last.ckpt
+    if [ -f "$last" ]; then
+        phoneme-cli fit --ckpt_path "$last" --trainer.max_steps "$steps"
+    else
+        phoneme-cli fit --config configs/$net.yaml --config configs/data/libriphone.yaml \
+            --config configs/trainer/gpu.yaml --trainer.max_steps "$steps" --run.folder runs/gpu-$net
+    fi
+    phoneme-cli test --ckpt_path "runs/gpu-$net/checkpoints/best.ckpt"
+done
