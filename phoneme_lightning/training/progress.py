@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.models.cost import count_parameters, mflops_per_frame
+from phoneme_lightning.models.recurrent import BidirectionalRNN, recurrent_dtype
 from phoneme_lightning.training.run import say
 
 __all__ = ["Announce", "FitProgress"]
@@ -21,6 +23,18 @@ def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _recurrent_layers(trainer: Trainer) -> str:
+    """Say what recurrent layers calculate in, which autocast decides by itself."""
+    model, kind = trainer.lightning_module, trainer.lightning_module.device.type
+    if not any(isinstance(module, BidirectionalRNN) for module in model.modules()):
+        return ""
+    with trainer.precision_plugin.forward_context():
+        autocast = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        default = torch.get_default_dtype()
+    dtype = recurrent_dtype(kind, autocast) if autocast else default
+    return f"; recurrent layers in {str(dtype).removeprefix('torch.')}"
 
 
 class Announce(Callback):
@@ -44,7 +58,7 @@ class Announce(Callback):
             f"{count_parameters(pl_module) / 1e6:.2f} M parameters, "
             f"{mflops_per_frame(backbone):.1f} MFLOP a frame"
         )
-        say(f"precision: {self.precision}, on {pl_module.device}")
+        say(f"precision: {self.precision}, on {pl_module.device}{_recurrent_layers(trainer)}")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -87,17 +101,17 @@ class FitProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar, where there is somebody to see it."""
-        console = Console(stderr=True)
+        console = Console()
         if not (self._enabled and console.is_terminal):
             return
         self._bar = Progress(
-            TextColumn("step {task.completed}/{task.total}"),
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
             BarColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[seen]}"),
             console=console,
         )
-        total = float(trainer.estimated_stepping_batches)
+        total = trainer.estimated_stepping_batches
         self._task = self._bar.add_task("fit", total=total, completed=trainer.global_step, seen="")
         self._bar.start()
 

@@ -53,11 +53,16 @@ def say(message: str) -> None:
     _logger.info(message)
 
 
+class _Screen(logging.Handler):
+    """Prints to whatever is standard output at the time: a progress bar puts itself there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), flush=True)
+
+
 def show_on_screen() -> None:
-    """Let what is said appear on standard output, plainly; without this a library stays silent."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    _logger.addHandler(handler)
+    """Let what is said appear on standard output; without this the library stays silent."""
+    _logger.addHandler(_Screen())
     _logger.setLevel(logging.INFO)
     for noisy in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
