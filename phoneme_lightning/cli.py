@@ -1,5 +1,6 @@
 """phoneme-cli: fit, validate, test and predict, each from a config and dotted keys."""
 
+import json
 import os
 import sys
 import tempfile
@@ -200,6 +201,9 @@ class PhonemeCLI(LightningCLI):
             if self.run_settings.test_after_fit and best.is_file():
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
+        except SystemExit as error:
+            # Lightning answers Ctrl-C with exit code 1, as if the fit had failed.
+            raise (KeyboardInterrupt if self.trainer.interrupted else error) from None
         finally:
             finish_wandb(wandb, pictures)
             say(f"metrics, pictures, config and log: {self.folder}")
@@ -224,13 +228,12 @@ class PhonemeCLI(LightningCLI):
         seen = self.trainer.validate(
             self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
         )[0]
-        say(
-            "validation: "
-            + "  ".join(
-                f"{name.removeprefix('val/').replace('_', ' ')} {value:.4f}"
-                for name, value in seen.items()
-            )
+        text = json.dumps({"checkpoint": checkpoint, **seen}, indent=2)
+        (self.folder / "validation.json").write_text(text + "\n", encoding="utf-8")
+        shown = (
+            f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in seen.items()
         )
+        say("validation: " + "  ".join(shown))
 
     def _predict(self, checkpoint: str | None) -> None:
         self.trainer.predict(

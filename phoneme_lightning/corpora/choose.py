@@ -31,9 +31,10 @@ def choose_store(corpus: str, root: str | Path) -> Path:
         from phoneme_lightning.corpora.spoken import prepare_spoken
 
         return prepare_spoken(root / corpus)
+    place = Path(corpus) if "/" in corpus else root / corpus
     known = sorted(path.name for path in root.glob("*") if _is_store(path))
     raise InputError(
-        f"data.corpus is {corpus!r}, but there is no frame store at {root / corpus}; "
+        f"data.corpus is {corpus!r}, but there is no frame store at {place}; "
         + (f"there are: {', '.join(known)}; " if known else "")
         + "make it with `phoneme-data prepare`, or use spoken or auto"
     )
