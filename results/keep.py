@@ -1,7 +1,7 @@
 """Keep what a run on libriphone showed: `python results/keep.py NAME RUN_FOLDER`.
 
 Copies the run's config, command, metrics and pictures, and its prediction compressed, to
-results/libriphone/NAME/, and writes the tables in results/README.md and README.md anew from all that is kept.
+results/libriphone/NAME/, and writes the tables of results/README.md and README.md anew.
 Run `phoneme-cli test --ckpt_path RUN_FOLDER/checkpoints/best.ckpt` first.
 """
 
@@ -69,8 +69,9 @@ def write_tables() -> None:
         (path.parent.name, json.loads(path.read_text())) for path in HERE.glob("*/*/summary.json")
     ]
     rows = [
-        f"| [{row['model']}](results/libriphone/{name}/summary.json) | {row['parameters'] / 1e6:.2f} M "
-        f"| {row['frames_seen'] / 1e6:.1f} M | {row['frame_accuracy']:.4f} |"
+        f"| [{row['model']}](results/libriphone/{name}/summary.json) "
+        f"| {row['parameters'] / 1e6:.2f} M | {row['frames_seen'] / 1e6:.1f} M "
+        f"| {row['frame_accuracy']:.4f} |"
         for name, row in sorted(kept, key=lambda item: item[1]["frame_accuracy"])
     ]
     head = ["| model | parameters | frames seen | validation accuracy |", "|---|---|---|---|"]
