@@ -140,4 +140,10 @@ def report_test(
         f"      silence everywhere would reach {silence:.4f}, "
         f"a linear probe of single frames {probe:.4f}"
     )
+    say(f"      which phones it takes for which: {folder / 'confusion.png'}")
+    if data.store.corpus == "spoken":
+        say(
+            "      this speech is synthetic, so the score says nothing about real speech; "
+            "for that: phoneme-data prepare libriphone FOLDER"
+        )
     return record
