@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -27,6 +28,7 @@ from phoneme_lightning.parser import PhonemeParser
 from phoneme_lightning.training.callbacks import (
     EndWithValidation,
     ReseedEachStep,
+    StopWhenDiverged,
     Throughput,
     checkpoints,
 )
@@ -147,6 +149,11 @@ class PhonemeCLI(LightningCLI):
         """Make the run's folder, the loggers and callbacks, and the trainer."""
         options = self._get(self.config_init, "trainer")
         self.run_settings: RunSettings = self._get(self.config_init, "run")
+        if options.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+            raise InputError(
+                f"trainer.accelerator is {options.accelerator!r}, but PyTorch finds no GPU here: "
+                "leave it out, or give cpu"
+            )
         precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": str(self.datamodule.store.path), "precision": precision}
         config = self.record = {**self._resolved_config(), "resolved": resolved}
@@ -173,6 +180,7 @@ class PhonemeCLI(LightningCLI):
                 Announce(self.datamodule.description, said),
                 ReseedEachStep(self._get(self.config_init, "seed_everything")),
                 Throughput(),
+                StopWhenDiverged(),
                 EndWithValidation(),
                 WriteRecord(config, resolved),
                 *checkpoints(str(self.folder / "checkpoints")),

@@ -13,6 +13,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.inference.submission import read_submission
 from phoneme_lightning.models import RNN
+from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.metrics_csv import read_metrics
 from phoneme_lightning.training.record import read_record
 
@@ -224,6 +225,11 @@ def test_offline_wandb_holds_the_config_and_the_best_score(place, tmp_path):
         (["fit", "--data.augment.noise=-1"], r"data\.augment\.noise is -1"),
         (["fit", "--model.ema_decay=2"], r"model\.ema_decay is 2"),
         (["fit", "--data.frames_per_batch=0"], r"data\.frames_per_batch is 0"),
+        pytest.param(
+            ["fit", "--trainer.accelerator=gpu"],
+            r"trainer\.accelerator is 'gpu'",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there"),
+        ),
         (["fit", "--config=none.yaml"], r"config: File does not exist"),
         (["test"], r"ckpt_path is missing"),
         (
@@ -275,3 +281,26 @@ def test_the_last_step_is_validated_wherever_it_falls(tmp_path):
     words = flags(run__folder=tmp_path / "run", trainer__max_steps=5, trainer__val_check_interval=4)
     rows = read_metrics(fit(*words).folder / "metrics.csv")
     assert [row["step"] for row in rows if "val/loss" in row] == [4, 5]
+
+
+def test_a_fit_that_diverges_stops_and_says_what_to_change(tmp_path):
+    words = flags(
+        model__optimizer__init_args__lr=1e30, trainer__max_steps=60, run__folder=tmp_path / "run"
+    )
+    with pytest.raises(InputError, match=r"diverged.*model\.optimizer\.init_args\.lr"):
+        fit(*words)
+
+
+def test_one_gradient_that_is_not_finite_costs_that_step_only(tmp_path, monkeypatch, caplog):
+    loss = PhonemeClassifier.loss
+
+    def spoilt(self, logits, batch):
+        at_step_3 = self.trainer.training and self.trainer.global_step == 2
+        return loss(self, logits, batch) * (float("nan") if at_step_3 else 1.0)
+
+    monkeypatch.setattr(PhonemeClassifier, "loss", spoilt)
+    caplog.set_level("INFO", logger="phoneme_lightning")
+    cli = fit(*flags(run__folder=tmp_path / "run"))
+    assert "1 gradients so far were not finite" in caplog.text
+    assert all(parameter.isfinite().all() for parameter in cli.model.parameters())
+    assert cli.trainer.global_step == 6

@@ -9,8 +9,19 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.data.sampler import seed_of
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.training.classifier import PhonemeClassifier
+from phoneme_lightning.training.run import say
 
-__all__ = ["EndWithValidation", "ReseedEachStep", "Throughput", "checkpoints"]
+__all__ = ["EndWithValidation", "ReseedEachStep", "StopWhenDiverged", "Throughput", "checkpoints"]
+
+
+MOST_LOST_IN_A_ROW = 20
+
+
+def _log_every(trainer: Trainer) -> int:
+    steps: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return steps
 
 
 def checkpoints(folder: str) -> list[ModelCheckpoint]:
@@ -67,6 +78,39 @@ class EndWithValidation(Callback):
             trainer.should_stop = True
 
 
+class StopWhenDiverged(Callback):
+    """Say when gradients were not finite and were dropped; stop when they no longer are.
+
+    A few may be lost to overflow, or to a fault of a low-precision kernel, without harm.
+    """
+
+    def __init__(self) -> None:
+        self.said = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at the counts, when metrics are logged anyway.
+
+        Raises:
+            InputError: the last MOST_LOST_IN_A_ROW gradients were all lost.
+        """
+        assert isinstance(pl_module, PhonemeClassifier)
+        if trainer.global_step % _log_every(trainer):
+            return
+        if int(pl_module.lost_in_a_row) >= MOST_LOST_IN_A_ROW:
+            raise InputError(
+                f"the fit has diverged: no gradient is finite since step "
+                f"{trainer.global_step - int(pl_module.lost_in_a_row) + 1}; lower "
+                "model.optimizer.init_args.lr, raise model.warmup_steps, "
+                "or try trainer.precision 32-true"
+            )
+        lost = int(pl_module.lost_gradients)
+        if lost > self.said:
+            say(f"step {trainer.global_step}: {lost} gradients so far were not finite and dropped")
+            self.said = lost
+
+
 class Throughput(Callback):
     """Log frames seen, frames a second, and the share of the time spent waiting for batches."""
 
@@ -117,8 +161,7 @@ class Throughput(Callback):
         now = time.perf_counter()
         self.busy_seconds += now - self.mark
         self.mark = now
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if trainer.global_step % every == 0:
+        if trainer.global_step % _log_every(trainer) == 0:
             seconds = self.busy_seconds + self.wait_seconds
             pl_module.log_dict(
                 {

@@ -75,6 +75,7 @@ class PhonemeClassifier(LightningModule):
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.optimizer, self.schedule, self.warmup_steps = optimizer, schedule, warmup_steps
         self.ema_decay = ema_decay
+        self.lost_gradients = self.lost_in_a_row = torch.tensor(0)
         self.val_metrics, self.test_metrics = PhoneMetrics(num_classes), PhoneMetrics(num_classes)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -121,6 +122,10 @@ class PhonemeClassifier(LightningModule):
         classes: Tensor = logits.argmax(-1)
         metrics.update(classes, batch)
         return classes
+
+    def on_fit_start(self) -> None:
+        """Count lost gradients on the device."""
+        self.lost_gradients = self.lost_in_a_row = torch.tensor(0, device=self.device)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew: a validation that was cut off must not be counted twice."""
@@ -182,10 +187,20 @@ class PhonemeClassifier(LightningModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Log the global gradient norm as it was before clipping, and clip."""
+        """Log the global gradient norm as it was before clipping, and clip.
+
+        A gradient that is not finite is dropped whole, since clipping would spread it over all
+        weights; it is counted without waiting for the device.
+        """
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         self.log("train/grad_norm", norm)
+        lost = ~norm.isfinite()
+        for gradient in gradients:
+            gradient.masked_fill_(lost, 0.0)
+        norm = norm.masked_fill(lost, 0.0)
+        self.lost_gradients = self.lost_gradients + lost
+        self.lost_in_a_row = (self.lost_in_a_row + 1).where(lost, 0)
         if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
             nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm)
         elif gradient_clip_val:
