@@ -205,7 +205,8 @@ class PhonemeCLI(LightningCLI):
             self.trainer.fit(
                 self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
             )
-            pictures = draw_fit(self.folder, self.model.val_metrics)
+            if best.is_file():
+                pictures = draw_fit(self.folder, self.model.val_metrics)
             if self.run_settings.test_after_fit and best.is_file():
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
@@ -236,6 +237,7 @@ class PhonemeCLI(LightningCLI):
         seen = self.trainer.validate(
             self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
         )[0]
+        draw_fit(self.folder, self.model.val_metrics)
         text = json.dumps({"checkpoint": checkpoint, **seen}, indent=2)
         (self.folder / "validation.json").write_text(text + "\n", encoding="utf-8")
         shown = (

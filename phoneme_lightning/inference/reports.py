@@ -40,23 +40,20 @@ class CollectPredictions(Callback):
 
 
 def draw_fit(folder: Path, metrics: PhoneMetrics) -> dict[str, Path]:
-    """Draw a fit's learning curves and what its last validation confused.
+    """Draw what a validation confused, and the curves of the fit so far.
 
     Args:
-        folder: the run's folder, with its metrics.csv.
-        metrics: of the last validation.
+        folder: the run's folder.
+        metrics: of the validation.
 
     Returns:
         The pictures by the names under which W&B files them.
     """
-    pictures = {
-        "val/confusion": folder / "confusion-validation.png",
-        "curves": folder / "curves.png",
-    }
-    if metrics.confusion.sum() == 0:
-        return {}
+    pictures = {"val/confusion": folder / "confusion-validation.png"}
     plot_confusion(metrics.confusion.cpu().numpy(), pictures["val/confusion"])
-    plot_curves(folder / "metrics.csv", pictures["curves"])
+    if (folder / "metrics.csv").is_file():
+        pictures["curves"] = folder / "curves.png"
+        plot_curves(folder / "metrics.csv", pictures["curves"])
     return pictures
 
 
