@@ -25,6 +25,7 @@ from phoneme_lightning.inference.reports import (
 )
 from phoneme_lightning.inference.scores import append_score
 from phoneme_lightning.parser import PhonemeParser
+from phoneme_lightning.phones import NUM_PHONES
 from phoneme_lightning.training.callbacks import (
     EndWithValidation,
     ReseedEachStep,
@@ -51,6 +52,7 @@ from phoneme_lightning.training.wandb_logger import WandbSettings, finish_wandb,
 __all__ = ["PhonemeCLI", "main"]
 
 TRAINER_DEFAULTS = {
+    "devices": 1,
     "max_steps": 2_000,
     "val_check_interval": 500,
     "check_val_every_n_epoch": None,
@@ -60,12 +62,6 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "enable_autolog_hparams": False,
     "enable_model_summary": False,
-}
-FROM_CHECKPOINT = {
-    "fit": ("seed_everything", "model", "data", "trainer", "run", "wandb"),
-    "validate": ("seed_everything", "model", "data"),
-    "test": ("seed_everything", "model", "data"),
-    "predict": ("seed_everything", "model", "data"),
 }
 
 
@@ -125,15 +121,16 @@ class PhonemeCLI(LightningCLI):
                 )
             return
         record = read_record(self.checkpoint)
-        stored = {key: record["config"][key] for key in FROM_CHECKPOINT[subcommand]}
+        stored = record["config"]
         stored["data"]["corpus"] = record["resolved"]["corpus"]
-        stored.get("run", {}).pop("folder", None)
+        stored["run"].pop("folder")
+        if subcommand != "fit":
+            stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}
+            stored["trainer"] = {"precision": stored["trainer"]["precision"]}
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump(stored, file)
+            yaml.safe_dump({subcommand: stored}, file)
             file.flush()
-            position = self.arguments.index(subcommand) + 1
-            words = [*self.arguments[:position], "--config", file.name, *self.arguments[position:]]
-            self.config = self.parser.parse_args(words)
+            self.config = self.parser.parse_args(["--config", file.name, *self.arguments])
 
     def _resolved_config(self) -> dict[str, Any]:
         parser = self._parser(self.config.subcommand)
@@ -149,13 +146,9 @@ class PhonemeCLI(LightningCLI):
         """Make the run's folder, the loggers and callbacks, and the trainer."""
         options = self._get(self.config_init, "trainer")
         self.run_settings: RunSettings = self._get(self.config_init, "run")
-        if options.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-            raise InputError(
-                f"trainer.accelerator is {options.accelerator!r}, but PyTorch finds no GPU here: "
-                "leave it out, or give cpu"
-            )
-        precision = resolve_precision(options.precision, options.accelerator)
-        resolved = {"corpus": str(self.datamodule.store.path), "precision": precision}
+        self._check(options)
+        precision = self.precision = resolve_precision(options.precision, options.accelerator)
+        resolved = {"corpus": self.datamodule.resolved_corpus, "precision": precision}
         config = self.record = {**self._resolved_config(), "resolved": resolved}
         known = run_folder_of(self.checkpoint) if self.checkpoint else None
         if known and not self.run_settings.folder:
@@ -188,9 +181,31 @@ class PhonemeCLI(LightningCLI):
             if options.enable_progress_bar is not False:
                 callbacks.append(FitProgress())
         options.callbacks = [*(options.callbacks or []), *callbacks]
-        given = options.logger if isinstance(options.logger, list) else []
-        kwargs |= {"logger": [*loggers, *given] or False, "default_root_dir": str(self.folder)}
+        given = options.logger if isinstance(options.logger, list) else [options.logger]
+        loggers += [logger for logger in given if not isinstance(logger, bool | None)]
+        kwargs |= {"logger": loggers or False, "default_root_dir": str(self.folder)}
         return super().instantiate_trainer(**kwargs)
+
+    def _check(self, options: Any) -> None:
+        """Refuse what would fail late or go wrong.
+
+        Raises:
+            InputError: it names the key.
+        """
+        if options.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+            raise InputError(
+                f"trainer.accelerator is {options.accelerator!r}, but PyTorch finds no GPU here: "
+                "leave it out, or give cpu"
+            )
+        if options.devices not in (1, "1", [0]) or options.num_nodes != 1:
+            raise InputError(
+                f"trainer.devices is {options.devices}: this version fits on one device, give 1"
+            )
+        if self.subcommand == "fit" and self.model.num_classes != NUM_PHONES:
+            raise InputError(
+                f"model.num_classes is {self.model.num_classes}, but "
+                f"{self.datamodule.store.path} is labelled with {NUM_PHONES} phones: leave it out"
+            )
 
     def fit(self, **kwargs: Any) -> None:
         """Train; draw the curves and confusions; score the test split where that was asked for."""
@@ -208,6 +223,7 @@ class PhonemeCLI(LightningCLI):
             if best.is_file():
                 pictures = draw_fit(self.folder, self.model.val_metrics)
             if self.run_settings.test_after_fit and best.is_file():
+                self.trainer.loggers = []  # their rows are the fit's
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
         except SystemExit as error:
@@ -238,7 +254,9 @@ class PhonemeCLI(LightningCLI):
             self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
         )[0]
         draw_fit(self.folder, self.model.val_metrics)
-        text = json.dumps({"checkpoint": checkpoint, **seen}, indent=2)
+        seen = {name: value for name, value in seen.items() if name != "step"}
+        record = {"checkpoint": checkpoint, "precision": self.precision, **seen}
+        text = json.dumps(record, indent=2)
         (self.folder / "validation.json").write_text(text + "\n", encoding="utf-8")
         shown = (
             f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in seen.items()
@@ -274,6 +292,7 @@ class PhonemeCLI(LightningCLI):
             self.collected.predictions,
             self.model.test_metrics,
             checkpoint=checkpoint,
+            precision=self.precision,
         )
         append_score(record, Path(self.run_settings.root) / "scores.jsonl")
         margin = self.run_settings.beat_baselines_by
@@ -293,5 +312,5 @@ def main() -> None:
 def _main() -> int:
     try:
         return PhonemeCLI().exit_code
-    except MisconfigurationException as error:
-        raise InputError(str(error)) from error
+    except (MisconfigurationException, ValueError, ArithmeticError, OSError) as error:
+        raise InputError(f"{error} ({type(error).__name__}; --debug shows where)") from error

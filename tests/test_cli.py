@@ -1,6 +1,8 @@
 """phoneme-cli as a person uses it: a fit, then its checkpoint, and what goes wrong."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -8,13 +10,13 @@ import pytest
 import torch
 import yaml
 
-from phoneme_lightning.cli import PhonemeCLI
+from phoneme_lightning.cli import PhonemeCLI, main
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.inference.submission import read_submission
 from phoneme_lightning.models import RNN
 from phoneme_lightning.training.classifier import PhonemeClassifier
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.metrics_csv import MetricsCsv, read_metrics
 from phoneme_lightning.training.record import read_record
 
 SMALL = {
@@ -79,7 +81,7 @@ def test_a_run_leaves_all_that_the_docs_name(trained):
     }
     config = yaml.safe_load((trained / "config.yaml").read_text())
     assert config["data"]["corpus"] == config["trainer"]["precision"] == "auto"
-    assert config["resolved"]["corpus"] == "data/libriphone"
+    assert config["resolved"]["corpus"] == "libriphone"
     assert config["resolved"]["precision"] in ("bf16-mixed", "32-true")
     assert read_record(trained / "checkpoints" / "best.ckpt")["config"] == config
     rows = read_metrics(trained / "metrics.csv")
@@ -134,6 +136,26 @@ class TestCheckpointGivesWay:
         cli = self.resume(trained, tmp_path, *words)
         assert cli.model.backbone.recurrent.dropout.p == 0.7
         assert cli.model.backbone.output_dim == 16
+
+    def test_another_root(self, trained, place):
+        (place / "moved").mkdir()
+        (place / "moved" / "libriphone").symlink_to(place / "data" / "libriphone")
+        words = flags(ckpt_path=trained / "checkpoints" / "best.ckpt", data__root="moved")
+        assert str(PhonemeCLI(["validate", *words]).datamodule.store.path) == "moved/libriphone"
+
+    def test_a_config_file_before_the_subcommand(self, trained, tmp_path):
+        file = tmp_path / "over.yaml"
+        file.write_text("validate:\n  data:\n    split: speaker\n")
+        words = ["--config", str(file), "validate"]
+        cli = PhonemeCLI([*words, f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"])
+        assert cli.datamodule.split == "speaker"
+
+    def test_the_precision_of_the_fit_is_that_of_the_score(self, tmp_path):
+        folder = tmp_path / "run"
+        fit(*flags(trainer__precision="32-true", run__folder=folder))
+        best = folder / "checkpoints" / "best.ckpt"
+        assert PhonemeCLI(["validate", f"--ckpt_path={best}"]).trainer.precision == "32-true"
+        assert json.loads((folder / "validation.json").read_text())["precision"] == "32-true"
 
     def test_another_class_is_refused(self, trained):
         checkpoint = trained / "checkpoints" / "best.ckpt"
@@ -230,6 +252,8 @@ def test_offline_wandb_holds_the_config_and_the_best_score(place, tmp_path):
             r"trainer\.accelerator is 'gpu'",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there"),
         ),
+        (["fit", "--model.num_classes=50", "--data.corpus=spoken"], r"model\.num_classes is 50"),
+        (["fit", "--trainer.devices=2", "--data.corpus=spoken"], r"trainer\.devices is 2"),
         (["fit", "--config=none.yaml"], r"config: File does not exist"),
         (["test"], r"ckpt_path is missing"),
         (
@@ -304,3 +328,51 @@ def test_one_gradient_that_is_not_finite_costs_that_step_only(tmp_path, monkeypa
     assert "1 gradients so far were not finite" in caplog.text
     assert all(parameter.isfinite().all() for parameter in cli.model.parameters())
     assert cli.trainer.global_step == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model__optimizer__init_args__lr": -1}, r"model\.optimizer.*learning rate"),
+        ({"model__backbone__init_args__dropout": 2}, r"dropout"),
+        ({"trainer__check_val_every_n_epoch": 1, "trainer__val_check_interval": 999}, r"val_check"),
+    ],
+)
+def test_a_bad_value_ends_with_code_2(settings, said, tmp_path, monkeypatch, capsys):
+    words = ["fit", *flags(**SMALL), *flags(run__folder=tmp_path / "run", **settings)]
+    monkeypatch.setattr(sys, "argv", ["phoneme-cli", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert re.search(said, error, re.IGNORECASE)
+
+
+def test_a_new_fit_does_not_mix_into_the_folder_of_another(trained):
+    with pytest.raises(InputError, match=r"run\.folder is .*ckpt_path"):
+        fit(*flags(run__folder=trained))
+
+
+def test_a_moved_run_keeps_its_best_score(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "moved")
+    last = tmp_path / "moved" / "checkpoints" / "last.ckpt"
+    cli = PhonemeCLI(["fit", f"--ckpt_path={last}", "--trainer.max_steps=7"])
+    assert cli.folder == tmp_path / "moved"
+    best = cli.trainer.checkpoint_callback
+    assert best.best_model_score >= max(
+        row["val/frame_accuracy"]
+        for row in read_metrics(trained / "metrics.csv")
+        if "val/frame_accuracy" in row
+    )
+    assert best.best_model_path == str(last.with_name("best.ckpt"))
+    steps = [row["step"] for row in read_metrics(cli.folder / "metrics.csv") if "val/loss" in row]
+    assert steps == [3, 6, 7]
+
+
+def test_a_row_cut_short_by_a_crash_is_left_out(trained, tmp_path):
+    file = tmp_path / "metrics.csv"
+    file.write_text((trained / "metrics.csv").read_text() + "7,0.12")
+    assert read_metrics(file) == read_metrics(trained / "metrics.csv")
+    MetricsCsv(file).log_metrics({"train/loss": 1.0}, 7)
+    assert read_metrics(file)[-1] == {"step": 7, "train/loss": 1.0}

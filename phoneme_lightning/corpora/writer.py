@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy as np
+from filelock import FileLock
 
 from phoneme_lightning.corpora.store import FORMAT, SPLITS
 from phoneme_lightning.errors import InputError
@@ -77,8 +78,14 @@ class StoreWriter:
         )
         if self.path.exists() and not replaceable:
             raise InputError(f"{self.path} exists and is no frame store: give another --out")
-        self.partial = self.path.with_name(f".{self.path.name}.partial")
+        self.partial, self.old, lock = (
+            self.path.with_name(f".{self.path.name}.{word}") for word in ("partial", "old", "lock")
+        )
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(lock)
+        self._lock.acquire()  # another prepare of the same store is waited for
+        if self.old.exists() and not self.path.exists():
+            self.old.rename(self.path)  # a kill came between the two renames of `finish`
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir()
         self._features = self._array("features", (coefficients,), np.float32)
@@ -95,6 +102,7 @@ class StoreWriter:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
+        self._lock.release()
 
     def add(
         self,
@@ -167,10 +175,9 @@ class StoreWriter:
         }
         text = json.dumps(manifest, indent=2) + "\n"
         (self.partial / "manifest.json").write_text(text, encoding="utf-8")
-        old = self.path.with_name(f".{self.path.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self.old, ignore_errors=True)
         if self.path.exists():
-            self.path.rename(old)
+            self.path.rename(self.old)
         self.partial.rename(self.path)
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self.old, ignore_errors=True)
         return self.path

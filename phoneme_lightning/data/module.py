@@ -1,7 +1,7 @@
 """The LightningDataModule: opens the corpus, makes the loaders, prepares batches on the device."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -75,6 +75,8 @@ class PhonemeDataModule(LightningDataModule):
             seed,
         )
         self._store: FrameStore | None = None
+        self._train: BatchLoader | None = None
+        self._resume: dict[str, int] | None = None
 
     @property
     def store(self) -> FrameStore:
@@ -87,6 +89,13 @@ class PhonemeDataModule(LightningDataModule):
                     "use temporal"
                 )
         return self._store
+
+    @property
+    def resolved_corpus(self) -> str:
+        """What `corpus` became: a name under `root`, or else the store's path."""
+        path = self.store.path
+        inside = path.is_relative_to(self.root)
+        return str(path.relative_to(self.root) if inside else path)
 
     @property
     def description(self) -> str:
@@ -132,8 +141,23 @@ class PhonemeDataModule(LightningDataModule):
         return BatchLoader(self.store, positions, sampler, delta_maps=self.deltas == "file")
 
     def train_dataloader(self) -> BatchLoader:
-        """Give the training batches, in a new order each epoch."""
-        return self._loader("train", shuffle=True)
+        """Give the training batches, in a new order each epoch; after a resume, those left."""
+        self._train = self._loader("train", shuffle=True)
+        if self._resume:
+            self._train.load_state_dict(self._resume)
+        return self._train
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give how far the epoch has come.
+
+        Lightning keeps the loader's state as well, but drops it in a fit by epochs, where it
+        asks for the loader before it restores that state.
+        """
+        return {"train": self._train.state_dict()} if self._train else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._resume = state_dict.get("train")
 
     def val_dataloader(self) -> BatchLoader:
         """Give the validation batches."""

@@ -1,7 +1,9 @@
 """A classifier from a checkpoint alone, without the command line that made it."""
 
+import inspect
 from pathlib import Path
-from typing import Any
+from pydoc import locate
+from typing import Any, cast
 
 import torch
 from jsonargparse import ArgumentParser
@@ -27,9 +29,11 @@ def load_classifier(checkpoint: str | Path) -> tuple[PhonemeClassifier, dict[str
     """
     config = read_record(checkpoint)["config"]
     settings = config["model"]
-    settings["backbone"].setdefault("init_args", {})["num_features"] = input_features(
-        config["data"]["deltas"]
-    )
+    backbone = settings["backbone"]
+    kind = cast(type, locate(backbone["class_path"]))
+    if "num_features" in inspect.signature(kind).parameters:
+        arguments = backbone.setdefault("init_args", {})
+        arguments["num_features"] = input_features(config["data"]["deltas"])
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(PhonemeClassifier, "model")
     built = parser.instantiate(parser.parse_object({"model": settings}))

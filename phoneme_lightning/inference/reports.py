@@ -1,6 +1,7 @@
 """What a test leaves behind: the predictions, the scores, the picture of the confusions."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def report_test(
     metrics: PhoneMetrics,
     *,
     checkpoint: str,
+    precision: str,
 ) -> dict[str, Any]:
     """Score the test split on both halves, beside what needs no learning; keep and say it.
 
@@ -97,6 +99,7 @@ def report_test(
         predictions: position in the store -> classes, (frames,).
         metrics: as the test loop filled it.
         checkpoint: whose weights were scored.
+        precision: what was calculated in.
 
     Returns:
         The scores, as test.json holds them beside the accuracy of each phone.
@@ -115,6 +118,7 @@ def report_test(
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "run": str(folder),
         "checkpoint": checkpoint,
+        "precision": precision,
         "corpus": data.store.corpus,
         "public": scores.public,
         "private": scores.private,
@@ -124,7 +128,11 @@ def report_test(
         "silence_share": silence,
         "linear_probe": probe,
     }
-    by_phone = dict(zip(PHONES, phone_accuracy(metrics.confusion).tolist(), strict=True))
+    shares = phone_accuracy(metrics.confusion).tolist()
+    by_phone = {
+        phone: None if math.isnan(share) else share
+        for phone, share in zip(PHONES, shares, strict=True)
+    }
     (folder / "test.json").write_text(
         json.dumps({**record, "by_phone": by_phone}, indent=2) + "\n", encoding="utf-8"
     )

@@ -29,11 +29,6 @@ class Scores:
     public_frames: int
     private_frames: int
 
-    @property
-    def frames(self) -> int:
-        """Labelled frames of both halves."""
-        return self.public_frames + self.private_frames
-
 
 def is_public(utterance: str) -> bool:
     """Tell whether an utterance is in the public half: fixed by its id alone (SHA-256, one bit)."""

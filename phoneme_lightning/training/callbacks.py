@@ -1,6 +1,7 @@
 """What goes on around the steps: exact resumption, throughput, a validation at the end."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,24 @@ MOST_LOST_IN_A_ROW = 20
 
 def _log_every(trainer: Trainer) -> int:
     steps: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-    return steps
+    return max(1, steps)
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """Lightning's, but it knows its best score again after the run's folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the paths of the old folder for those of the new one, where the file is there."""
+        old, new = state_dict.get("dirpath"), str(self.dirpath)
+        if old and old != new and (Path(new) / f"{self.filename}.ckpt").is_file():
+            state_dict = _rename(state_dict, old, new)
+        super().load_state_dict(state_dict)
+
+
+def _rename(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {_rename(key, old, new): _rename(item, old, new) for key, item in value.items()}
+    return value.replace(old, new) if isinstance(value, str) else value
 
 
 def checkpoints(folder: str) -> list[ModelCheckpoint]:
@@ -35,7 +53,7 @@ def checkpoints(folder: str) -> list[ModelCheckpoint]:
     """
     monitors = {"best": "val/frame_accuracy", "last": None}
     return [
-        ModelCheckpoint(
+        MovableCheckpoint(
             dirpath=folder,
             filename=name,
             monitor=monitor,
@@ -155,6 +173,7 @@ class Throughput(Callback):
         batch_idx: int,
     ) -> None:
         """Count the step; log at the steps at which everything is logged."""
+        pl_module.log("step", float(trainer.global_step))
         frames = batch.num_frames * trainer.world_size
         self.frames += frames
         self.frames_seen += frames

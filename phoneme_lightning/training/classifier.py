@@ -18,7 +18,7 @@ from phoneme_lightning.batch import Batch
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
-from phoneme_lightning.training.metrics import PhoneMetrics
+from phoneme_lightning.training.metrics import PhoneMetrics, correct_frames
 from phoneme_lightning.training.optimizers import (
     Schedule,
     keep_new_settings,
@@ -110,9 +110,9 @@ class PhonemeClassifier(LightningModule):
         """Give the loss of a step, and log it with the accuracy."""
         logits = self(batch)
         loss = self.loss(logits, batch)
-        correct = (logits.detach().argmax(-1) == batch.labels).sum()
+        correct, counted = correct_frames(logits.detach(), batch)
         self.log("train/loss", loss.detach())
-        self.log("train/frame_accuracy", correct / batch.num_frames)
+        self.log("train/frame_accuracy", correct / counted)
         return loss
 
     def _evaluate(self, stage: str, metrics: PhoneMetrics, batch: Batch) -> Tensor:
@@ -122,6 +122,11 @@ class PhonemeClassifier(LightningModule):
         classes: Tensor = logits.argmax(-1)
         metrics.update(classes, batch)
         return classes
+
+    def _log_scores(self, stage: str, metrics: PhoneMetrics) -> None:
+        self.log_dict({f"{stage}/{name}": value for name, value in metrics.compute().items()})
+        # Lightning logs under a metric of this name, where there is one, and else counts batches.
+        self.log("step", float(self.trainer.global_step))
 
     def on_fit_start(self) -> None:
         """Count lost gradients on the device."""
@@ -137,7 +142,7 @@ class PhonemeClassifier(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation split."""
-        self.log_dict({f"val/{name}": value for name, value in self.val_metrics.compute().items()})
+        self._log_scores("val", self.val_metrics)
 
     def on_test_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -150,8 +155,7 @@ class PhonemeClassifier(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test split."""
-        scores = self.test_metrics.compute()
-        self.log_dict({f"test/{name}": value for name, value in scores.items()})
+        self._log_scores("test", self.test_metrics)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Predictions]:
         """Give under "predictions" each utterance's position in the store and its classes."""
@@ -159,7 +163,10 @@ class PhonemeClassifier(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Give the optimizer and its schedule, which is advanced every step."""
-        optimizer = self.optimizer(parameter_groups(self))
+        try:
+            optimizer = self.optimizer(parameter_groups(self))
+        except ValueError as error:
+            raise InputError(f"model.optimizer cannot be made: {error}") from error
         # With 16-mixed a fused step would unscale the gradients by itself, after the clipping.
         if self.trainer.precision != "16-mixed":
             use_fused_kernels(optimizer)

@@ -14,15 +14,17 @@ __all__ = ["MetricsCsv", "read_metrics"]
 
 
 def read_metrics(path: str | Path) -> list[dict[str, float]]:
-    """Read a metrics.csv: one dictionary a row, without what the row leaves empty."""
+    """Read a metrics.csv: one dictionary a row, without what the row leaves empty.
+
+    A last line that a crash cut short is left out.
+    """
     path = Path(path)
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    rows = csv.DictReader(whole)
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
 class MetricsCsv(Logger):
@@ -43,6 +45,7 @@ class MetricsCsv(Logger):
         if self.path.is_file():
             with self.path.open(newline="", encoding="utf-8") as file:
                 self.columns = next(csv.reader(file), self.columns)
+            self._rewrite(self.columns, read_metrics(self.path))
 
     @property
     def name(self) -> str:
@@ -62,11 +65,9 @@ class MetricsCsv(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a row; Lightning counts the step just made from 0."""
-        row = {
-            "step": (step or 0) + 1,
-            **{name: f"{value:.7g}" for name, value in metrics.items() if name != "epoch"},
-        }
+        """Append a row."""
+        values = {name: f"{value:.7g}" for name, value in metrics.items() if name != "epoch"}
+        row = {"step": step, **values}
         new = [name for name in row if name not in self.columns]
         if new:
             self._rewrite(self.columns + new, read_metrics(self.path))

@@ -43,7 +43,8 @@ def schedule_factor(
 ) -> Callable[[int], float]:
     """Give the learning rate as a share of its peak, step by step.
 
-    It rises in a straight line over the warmup, then stays, or falls to 0 at the last step.
+    It rises in a straight line over the warmup, then stays, or falls until the step after the
+    last would have 0.
 
     Args:
         schedule: the shape after the warmup.

@@ -20,6 +20,8 @@ REFRESH_EVERY_STEPS = 10
 
 
 def _clock(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "no end"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from phoneme_lightning import __version__
+from phoneme_lightning.errors import InputError
 
 __all__ = [
     "RunSettings",
@@ -24,6 +25,8 @@ __all__ = [
     "say",
     "show_on_screen",
 ]
+
+LOGGED = ("phoneme_lightning", "lightning.pytorch", "py.warnings")
 
 _logger = logging.getLogger("phoneme_lightning")
 
@@ -80,9 +83,17 @@ def new_run_folder(settings: RunSettings, config: dict[str, Any]) -> Path:
     Args:
         settings: of the run.
         config: the whole resolved config, of which the folder's name holds a hash.
+
+    Raises:
+        InputError: the folder that the settings name holds another run.
     """
     if settings.folder:
         folder = Path(settings.folder)
+        if (folder / "config.yaml").exists():
+            raise InputError(
+                f"run.folder is {settings.folder}, where a run is already: give another, or go on "
+                f"with --ckpt_path {folder / 'checkpoints' / 'last.ckpt'}"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
     digest = hashlib.sha256(yaml.safe_dump(config).encode()).hexdigest()[:8]
@@ -129,8 +140,14 @@ def _git_state() -> str:
 
 def log_to(folder: Path) -> None:
     """Write what is said from now on, and every warning, to the run's log.txt too."""
+    for name in LOGGED:
+        for old in [
+            h for h in logging.getLogger(name).handlers if isinstance(h, logging.FileHandler)
+        ]:
+            logging.getLogger(name).removeHandler(old)
+            old.close()
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.captureWarnings(True)
-    for name in ("phoneme_lightning", "lightning.pytorch", "py.warnings"):
+    for name in LOGGED:
         logging.getLogger(name).addHandler(handler)

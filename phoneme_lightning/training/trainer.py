@@ -8,7 +8,7 @@ from lightning.pytorch.accelerators import Accelerator, CUDAAccelerator
 
 __all__ = ["PhonemeTrainer", "Precision", "resolve_precision"]
 
-Precision = Literal["auto", "bf16-mixed", "16-mixed", "32-true", "bf16-true", "64-true"]
+Precision = Literal["auto", "bf16-mixed", "16-mixed", "32-true"]
 
 
 def resolve_precision(precision: Precision, accelerator: str | Accelerator = "auto") -> Precision:

@@ -16,7 +16,7 @@ VALIDATE_EVERY = 5
 TIMINGS = ("train/frames_per_second", "train/wait_share")
 
 
-def arguments(store, folder, *more):
+def arguments(store, folder, **more):
     """Give a fit whose every source of noise is on: dropout, masks, noise, stretch."""
     settings = {
         "data.corpus": store.path,
@@ -35,8 +35,9 @@ def arguments(store, folder, *more):
         "trainer.enable_progress_bar": "false",
         "wandb.mode": "disabled",
         "run.folder": folder,
+        **more,
     }
-    return ["fit", *(f"--{key}={value}" for key, value in settings.items()), *more]
+    return ["fit", *(f"--{key}={value}" for key, value in settings.items())]
 
 
 def killed(words):
@@ -63,38 +64,42 @@ def store(tmp_path_factory, make_store):
 
 @pytest.fixture(scope="module")
 def quiet(store, tmp_path_factory):
-    """Give the result of a fit left alone, for each decay of the average, trained once."""
+    """Give the result of a fit left alone, for each setting, trained once."""
     results = {}
 
-    def train(decay):
-        if decay not in results:
+    def train(settings):
+        key = str(settings)
+        if key not in results:
             folder = tmp_path_factory.mktemp("quiet")
-            PhonemeCLI(arguments(store, folder, f"--model.ema_decay={decay}"))
-            results[decay] = result(folder)
-        return results[decay]
+            PhonemeCLI(arguments(store, folder, **settings))
+            results[key] = result(folder)
+        return results[key]
 
     return train
 
 
 @pytest.mark.parametrize(
-    ("decay", "step", "in_validation"),
+    ("settings", "step", "in_validation"),
     [
-        pytest.param("0.0", 13, False, id="in mid-epoch"),
-        pytest.param("0.0", 10, True, id="inside validation"),
-        pytest.param("0.9", 13, False, id="averaging weights"),
+        pytest.param({}, 13, False, id="in mid-epoch"),
+        pytest.param({}, 10, True, id="inside validation"),
+        pytest.param({"model.ema_decay": 0.9}, 13, False, id="averaging weights"),
+        pytest.param(
+            {"trainer.max_steps": -1, "trainer.max_epochs": 3}, 13, False, id="counting epochs"
+        ),
     ],
 )
 def test_killed_and_resumed_equals_quiet(
-    quiet, store, tmp_path, monkeypatch, decay, step, in_validation
+    quiet, store, tmp_path, monkeypatch, settings, step, in_validation
 ):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))  # the checkpoint names the killer
-    weights, moments, rows = quiet(decay)
+    weights, moments, rows = quiet(settings)
     killer = tmp_path / "killer.yaml"
     killer.write_text(
         "trainer:\n  callbacks:\n    - class_path: killer.KillAt\n"
         f"      init_args: {{step: {step}, in_validation: {str(in_validation).lower()}}}\n"
     )
-    words = arguments(store, tmp_path / "run", f"--model.ema_decay={decay}")
+    words = arguments(store, tmp_path / "run", **settings)
     gone = killed([words[0], "--config", str(killer), *words[1:]])
     assert gone.returncode == -9
 
