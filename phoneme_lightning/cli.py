@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -122,8 +123,10 @@ class PhonemeCLI(LightningCLI):
             return
         record = read_record(self.checkpoint)
         stored = record["config"]
-        stored["data"]["corpus"] = record["resolved"]["corpus"]
         stored["run"].pop("folder")
+        corpus = record["resolved"]["corpus"]
+        here = (Path(stored["data"]["root"]) / corpus).is_dir() or Path(corpus).is_dir()
+        stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
         if subcommand != "fit":
             stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}
             stored["trainer"] = {"precision": stored["trainer"]["precision"]}
@@ -175,7 +178,7 @@ class PhonemeCLI(LightningCLI):
                 Throughput(),
                 StopWhenDiverged(),
                 EndWithValidation(),
-                WriteRecord(config, resolved),
+                WriteRecord(config, resolved, self.datamodule.store.path.resolve()),
                 *checkpoints(str(self.folder / "checkpoints")),
             ]
             if options.enable_progress_bar is not False:
@@ -201,6 +204,17 @@ class PhonemeCLI(LightningCLI):
             raise InputError(
                 f"trainer.devices is {options.devices}: this version fits on one device, give 1"
             )
+        if options.max_steps == 0:
+            raise InputError(
+                "trainer.max_steps is 0: give at least 1, or -1 with trainer.max_epochs"
+            )
+        if self.subcommand == "fit" and self.checkpoint:
+            step = read_record(self.checkpoint)["step"]
+            if 0 < options.max_steps <= step:
+                raise InputError(
+                    f"{self.checkpoint} is at step {step}, where this fit ends: "
+                    f"to train on give trainer.max_steps above {step}"
+                )
         if self.subcommand == "fit" and self.model.num_classes != NUM_PHONES:
             raise InputError(
                 f"model.num_classes is {self.model.num_classes}, but "
@@ -231,10 +245,13 @@ class PhonemeCLI(LightningCLI):
             raise (KeyboardInterrupt if self.trainer.interrupted else error) from None
         finally:
             finish_wandb(wandb, pictures)
-            say(f"metrics, pictures, config and log: {self.folder}")
+            say(f"all of this run: {self.folder}")
             if best.is_file():
-                say(f"score it: phoneme-cli test --ckpt_path {best}")
-                say(f"train on: phoneme-cli fit --ckpt_path {best.with_name('last.ckpt')}")
+                last = best.with_name("last.ckpt")
+                say(f"score it: phoneme-cli test --ckpt_path {shlex.quote(str(best))}")
+                say(f"train on: phoneme-cli fit --ckpt_path {shlex.quote(str(last))}")
+            else:
+                say("no weights were saved: that comes with the first validation")
 
     def test(self, **kwargs: Any) -> None:
         """Score the test split where it has labels, else the validation split; predict it."""
@@ -312,5 +329,5 @@ def main() -> None:
 def _main() -> int:
     try:
         return PhonemeCLI().exit_code
-    except (MisconfigurationException, ValueError, ArithmeticError, OSError) as error:
-        raise InputError(f"{error} ({type(error).__name__}; --debug shows where)") from error
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error

@@ -40,3 +40,10 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
             raise
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(2)
+    except (ValueError, ArithmeticError, OSError) as error:
+        # What libraries raise for a value that they cannot use, a full disk, a folder kept shut.
+        if debug:
+            raise
+        line = " ".join(str(error).split())
+        print(f"error: {line} ({type(error).__name__}; --debug shows where)", file=sys.stderr)
+        sys.exit(2)

@@ -3,7 +3,7 @@
 import inspect
 import re
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -19,7 +19,13 @@ UNKNOWN = re.compile(
 
 
 class PhonemeParser(LightningArgumentParser):
-    """Lightning's parser, but it raises one readable line in place of a page."""
+    """Lightning's parser, but it raises one readable line in place of a page.
+
+    A key cut short is refused, not completed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the complaint, for `run_command` to print.

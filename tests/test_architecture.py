@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "phoneme_lightning"
 # A room imports only from rooms before it. Nothing comes after sweep, so nothing imports it.
 ORDER = [
     *("errors", "phones", "batch", "corpora", "data", "models", "training", "inference"),
-    *("cli", "data_cli", "sweep"),
+    *("parser", "cli", "data_cli", "sweep"),
 ]
 
 STRANGERS = {("models", "data")}  # Batch is all that these two share

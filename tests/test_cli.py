@@ -157,6 +157,15 @@ class TestCheckpointGivesWay:
         assert PhonemeCLI(["validate", f"--ckpt_path={best}"]).trainer.precision == "32-true"
         assert json.loads((folder / "validation.json").read_text())["precision"] == "32-true"
 
+    def test_from_another_folder(self, trained, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        cli = PhonemeCLI(["validate", f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"])
+        assert cli.datamodule.store.path == (trained.parents[2] / "data" / "libriphone").resolve()
+
+    def test_a_fit_that_is_over_says_so(self, trained):
+        with pytest.raises(InputError, match=r"at step 6.*trainer\.max_steps above 6"):
+            PhonemeCLI(["fit", f"--ckpt_path={trained / 'checkpoints' / 'last.ckpt'}"])
+
     def test_another_class_is_refused(self, trained):
         checkpoint = trained / "checkpoints" / "best.ckpt"
         words = ["test", f"--ckpt_path={checkpoint}", "--model.backbone=CNN"]
@@ -180,7 +189,7 @@ class TestCheckpointGivesWay:
             "model:\n  optimizer:\n    class_path: torch.optim.SGD\n    init_args: {lr: 0.1}\n"
         )
         with pytest.raises(InputError, match=r"model\.optimizer"):
-            self.resume(trained, tmp_path, "--config", str(file))
+            self.resume(trained, tmp_path, "--config", str(file), "--trainer.max_steps=7")
 
 
 def test_test_without_labels_scores_validation_and_predicts(trained, capsys):
@@ -242,6 +251,8 @@ def test_offline_wandb_holds_the_config_and_the_best_score(place, tmp_path):
         (["fit", "--data.corpus=nowhere"], r"data\.corpus is 'nowhere'.*phoneme-data prepare"),
         (["fit", "--trainer.max_stepss=3"], r"max_stepss.*did you mean trainer\.max_steps"),
         (["fit", "--model.backbone.init_args.blockz=3"], r"blockz.*did you mean.*blocks"),
+        (["fit", "--trainer.max_step=3"], r"max_step.*did you mean trainer\.max_steps"),
+        (["fit", "--trainer.max_steps=0", "--data.corpus=spoken"], r"trainer\.max_steps is 0"),
         (["fit", "--trainer.max_steps=many"], r"trainer\.max_steps: Expected a int"),
         (["fit", "--data.split=speakers"], r"data\.split: Expected.*'speaker'"),
         (["fit", "--data.augment.noise=-1"], r"data\.augment\.noise is -1"),

@@ -21,14 +21,16 @@ class WriteRecord(Callback):
     Args:
         config: the whole config of the fit.
         resolved: what `auto` and the like became: corpus, precision.
+        store: where the frame store is on this machine.
     """
 
-    def __init__(self, config: dict[str, Any], resolved: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], resolved: dict[str, Any], store: Path) -> None:
         self.record = {
             "version": __version__,
             "phones": list(PHONES),
             "config": config,
             "resolved": resolved,
+            "store": str(store),
         }
 
     def on_save_checkpoint(
@@ -39,7 +41,7 @@ class WriteRecord(Callback):
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """Read what a checkpoint says of itself: version, phones, config, resolved, step.
+    """Read what a checkpoint says of itself: version, phones, config, resolved, store, step.
 
     Raises:
         InputError: the file is missing, is no checkpoint, or is not one of ours.

@@ -1,10 +1,14 @@
-"""Small libriphone folders, laid out as the course hands them out."""
+"""Small libriphone folders, laid out as the course hands them out, and a store of each corpus."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from phoneme_lightning.corpora.libriphone import prepare_libriphone
+from phoneme_lightning.corpora.spoken import prepare_spoken
+from phoneme_lightning.corpora.store import FrameStore
 
 
 class LibriphoneFolder:
@@ -24,6 +28,7 @@ class LibriphoneFolder:
             (root / "feat" / split).mkdir(parents=True)
             for name in names:
                 cepstra = draw.normal(size=(int(draw.integers(20, 50)), 13))
+                cepstra = (cepstra - cepstra.mean(axis=0)) / cepstra.std(axis=0, ddof=1)
                 self.features[name] = np.hstack([cepstra, cepstra @ self.map]).astype(np.float32)
                 self.save(split, name, torch.from_numpy(self.features[name]))
                 self.labels[name] = draw.integers(41, size=len(cepstra)).tolist()
@@ -45,3 +50,16 @@ class LibriphoneFolder:
 @pytest.fixture
 def folder(tmp_path):
     return LibriphoneFolder(tmp_path / "source" / "libriphone")
+
+
+@pytest.fixture(scope="session")
+def libriphone_store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("libriphone")
+    folder = LibriphoneFolder(root / "source", train=16, test=4)
+    return FrameStore(prepare_libriphone(folder.root, root / "store", strict=True))
+
+
+@pytest.fixture(scope="session")
+def spoken_store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spoken")
+    return FrameStore(prepare_spoken(folder / "store", minutes=3, workers=2))

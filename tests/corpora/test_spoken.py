@@ -16,9 +16,9 @@ from phoneme_lightning.phones import NUM_PHONES, PHONES, SILENCE
 ACCENTS = sorted({voice.accent for voice in VOICES})
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return FrameStore(prepare_spoken(tmp_path_factory.mktemp("a") / "s", minutes=3, workers=2))
+@pytest.fixture
+def store(spoken_store):
+    return spoken_store
 
 
 def names(segments):
