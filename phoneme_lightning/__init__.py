@@ -1,3 +1,3 @@
-"""Framewise phoneme classification, tuned the way the deep learning tuning playbook says."""
+"""Framewise phoneme classification: from a folder of speech to a scored prediction file."""
 
 __version__ = "0.1.0"
