@@ -85,6 +85,7 @@ class PhonemeCLI(LightningCLI):
             seed_everything_default=0,
             save_config_callback=None,
             parser_class=PhonemeParser,
+            parser_kwargs={"description": "Fit a phoneme classifier; score it; predict with it."},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             args=args,

@@ -17,6 +17,7 @@ from phoneme_lightning.training.run import say
 __all__ = ["Announce", "FitProgress"]
 
 REFRESH_EVERY_STEPS = 10
+FIRST_WORD_AFTER_STEPS = 10
 
 
 def _clock(seconds: float) -> str:
@@ -68,20 +69,31 @@ class Announce(Callback):
         if self.first_step:
             say(f"resumed after step {self.first_step}")
 
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Say early how long it will take."""
+        if trainer.global_step == self.first_step + FIRST_WORD_AFTER_STEPS:
+            say(f"step {trainer.global_step}: about {_clock(self._seconds_left(trainer))} to go")
+
+    def _seconds_left(self, trainer: Trainer) -> float:
+        done = trainer.global_step
+        spent = time.perf_counter() - self.start
+        left = trainer.estimated_stepping_batches - done
+        return spent / max(1, done - self.first_step) * left
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say how it stands."""
         if trainer.state.fn != "fit":
             return
         seen = {name: float(value) for name, value in trainer.callback_metrics.items()}
         done, total = trainer.global_step, trainer.estimated_stepping_batches
-        speed = seen.get("train/frames_per_second")
-        spent = time.perf_counter() - self.start
-        left = spent / max(1, done - self.first_step) * (total - done)
+        speed, left = seen.get("train/frames_per_second"), _clock(self._seconds_left(trainer))
         say(
             f"step {done}/{total}  train loss {seen.get('train/loss', float('nan')):.3f}  "
             f"val loss {seen['val/loss']:.3f}  frame accuracy {seen['val/frame_accuracy']:.4f}  "
             f"phone error rate {seen['val/phone_error_rate']:.3f}  "
-            f"{f'{speed:,.0f} frames/s  ' if speed else ''}{_clock(left)} left"
+            f"{f'{speed:,.0f} frames/s  ' if speed else ''}{left} left"
         )
 
 
