@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -154,10 +155,10 @@ def test_a_store_is_replaced_only_by_a_whole_one(tiny_store, make_store):
     with StoreWriter(tiny_store.path, coefficients=13) as writer:
         writer.add("u", "s", np.zeros((4, 13)), None)  # and no finish
     assert FrameStore(tiny_store.path).manifest == before
-    assert [path.name for path in tiny_store.path.parent.iterdir()] == ["store"]
+    assert {path.name for path in tiny_store.path.parent.iterdir()} == {"store", ".store.lock"}
     kept = tiny_store[0].features.copy()
     assert len(make_store(tiny_store.path, utterances=8, seed=1)) == 8
-    assert [path.name for path in tiny_store.path.parent.iterdir()] == ["store"]
+    assert {path.name for path in tiny_store.path.parent.iterdir()} == {"store", ".store.lock"}
     assert (tiny_store[0].features == kept).all()  # whoever had it open keeps what it had
 
 
@@ -166,3 +167,33 @@ def test_a_store_names_what_was_kept_out_of_a_split(tiny_store):
     rows = "id,split,reason\na-1-2,test,missing file\na-1-3,train,missing file\n"
     (tiny_store.path / "quarantine.csv").write_text(rows)
     assert tiny_store.rejected("test") == ["a-1-2"]
+
+
+def test_two_writers_of_one_store_take_turns(tmp_path, make_store):
+    entered = threading.Event()
+
+    def second():
+        entered.set()
+        make_store(tmp_path / "store", utterances=12, seed=1)
+
+    other = threading.Thread(target=second)
+    with StoreWriter(tmp_path / "store", coefficients=13) as writer:
+        other.start()
+        assert entered.wait(5)
+        other.join(0.3)
+        assert other.is_alive()  # it waits
+        writer.add("u", "s", np.zeros((4, 13)), None)
+        splits = {"utterance": np.array([2]), "speaker": np.array([2])}
+        writer.finish(corpus="synthetic", splits=splits, settings={}, counts={})
+        assert len(FrameStore(tmp_path / "store")) == 1
+    other.join(20)
+    assert check_store(tmp_path / "store") == []
+    assert len(FrameStore(tmp_path / "store")) == 12
+
+
+def test_a_store_comes_back_if_a_kill_came_between_the_renames(tiny_store):
+    old = tiny_store.path.with_name(".store.old")
+    tiny_store.path.rename(old)
+    with StoreWriter(tiny_store.path, coefficients=13):
+        pass  # the next prepare fails as well
+    assert check_store(tiny_store.path) == []
