@@ -150,6 +150,8 @@ class PhonemeCLI(LightningCLI):
         """Make the run's folder, the loggers and callbacks, and the trainer."""
         options = self._get(self.config_init, "trainer")
         self.run_settings: RunSettings = self._get(self.config_init, "run")
+        if options.devices == "auto":
+            options.devices = 1
         self._check(options)
         precision = self.precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": self.datamodule.resolved_corpus, "precision": precision}
