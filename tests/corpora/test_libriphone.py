@@ -234,7 +234,11 @@ def test_an_interrupted_prepare_leaves_no_half_store(folder, tmp_path, number, c
     last = folder.file("test", folder.splits["test"][-1])
     last.unlink()
     os.mkfifo(last)  # a file that is never read to its end
-    program = "from phoneme_lightning.data_cli import main; main()"
+    # A shell starts what runs in the background deaf to SIGINT, and its children inherit that.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from phoneme_lightning.data_cli import main; main()"
+    )
     command = [sys.executable, "-c", program, "prepare", "libriphone", str(folder.root)]
     command += ["--out", str(tmp_path / "store")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

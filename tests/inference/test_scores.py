@@ -28,7 +28,7 @@ def test_frames_are_scored_in_their_half() -> None:
     scores = split_score([public, private], [np.array([1, 0, 0, 4]), np.array([0, 0])], labels)
     assert scores.public == pytest.approx(2 / 3)
     assert scores.private == 0.0
-    assert (scores.public_frames, scores.private_frames, scores.frames) == (3, 2, 5)
+    assert (scores.public_frames, scores.private_frames) == (3, 2)
     assert isnan(split_score([public], labels[:1], labels[:1]).private)
 
 
