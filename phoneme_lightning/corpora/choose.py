@@ -30,7 +30,8 @@ def choose_store(corpus: str, root: str | Path) -> Path:
     if corpus == "spoken":
         from phoneme_lightning.corpora.spoken import prepare_spoken
 
-        return prepare_spoken(root / corpus)
+        prepare_spoken(root / corpus)
+        return root / corpus
     place = Path(corpus) if "/" in corpus else root / corpus
     known = sorted(path.name for path in root.glob("*") if _is_store(path))
     raise InputError(

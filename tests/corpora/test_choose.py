@@ -1,6 +1,7 @@
 """What `data.corpus` may be, and what is said where it is nothing."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -27,11 +28,12 @@ def test_auto_takes_libriphone_where_it_is_prepared_and_else_the_spoken_corpus(r
 
 def test_the_spoken_corpus_is_made_on_first_use(root, monkeypatch):
     monkeypatch.setattr(spoken, "prepare_spoken", partial(spoken.prepare_spoken, minutes=0.2))
-    path = choose_store("auto", root)
-    assert path == root / "spoken"
+    monkeypatch.chdir(root.parent)
+    path = choose_store("auto", root.name)
+    assert path == Path(root.name) / "spoken"  # as it was named: it goes into configs
     store = FrameStore(path)
     assert store.corpus == "spoken"
-    assert choose_store("spoken", root) == path
+    assert choose_store("spoken", root.name) == path
     assert FrameStore(path).features.base is not None
     assert FrameStore(path).manifest == store.manifest
 
