@@ -50,10 +50,13 @@ def prepare_spoken(out: Path, *, minutes: float = 60, workers: int | None = None
         The store's folder.
 
     Raises:
-        InputError: espeak-ng is not there, or `minutes` is no number above 0.
+        InputError: espeak-ng is not there, `minutes` is no number above 0, or
+            `workers` is below 1.
     """
     if not 0 < minutes < math.inf:
         raise InputError(f"minutes is {minutes}, but must be a number above 0")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}, but must be at least 1")
     speak: Callable[[Voice], Recital] = partial(_speak, seconds=60 * minutes / len(VOICES))
     splits: list[int] = []
     espeak_versions = set()
