@@ -126,7 +126,8 @@ class PhonemeCLI(LightningCLI):
         stored = record["config"]
         stored["run"].pop("folder")
         corpus = record["resolved"]["corpus"]
-        here = (Path(stored["data"]["root"]) / corpus).is_dir() or Path(corpus).is_dir()
+        roots = (stored["data"]["root"], self._settings.data.root, ".")
+        here = any((Path(root) / corpus).is_dir() for root in roots)
         stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
         if subcommand != "fit":
             stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}

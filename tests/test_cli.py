@@ -160,7 +160,11 @@ class TestCheckpointGivesWay:
     def test_from_another_folder(self, trained, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         cli = PhonemeCLI(["validate", f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"])
-        assert cli.datamodule.store.path == (trained.parents[2] / "data" / "libriphone").resolve()
+        home = trained.parents[2] / "data"
+        assert cli.datamodule.store.path == (home / "libriphone").resolve()
+        (tmp_path / "other").symlink_to(home)
+        words = flags(ckpt_path=trained / "checkpoints" / "best.ckpt", data__root="other")
+        assert str(PhonemeCLI(["validate", *words]).datamodule.store.path) == "other/libriphone"
 
     def test_a_fit_that_is_over_says_so(self, trained):
         with pytest.raises(InputError, match=r"at step 6.*trainer\.max_steps above 6"):
