@@ -1,6 +1,6 @@
 """What the data rooms hand to the models: a few utterances padded to one length."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -105,16 +105,9 @@ class Batch:
             delta_maps=None if delta_maps is None else torch.stack(tuple(delta_maps)),
         )
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+    def to(self, device: torch.device | str) -> Self:
+        """Give the batch on another device."""
         names = ("features", "labels", "lengths", "utterances", "delta_maps")
         tensors = {name: getattr(self, name) for name in names}
-        changed: dict[str, Any] = {k: None if v is None else change(v) for k, v in tensors.items()}
-        return replace(self, **changed)
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        """Give the batch on another device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> Self:
-        """Give the batch in page-locked memory, from which copies to a GPU need not wait."""
-        return self._each(Tensor.pin_memory)
+        moved: dict[str, Any] = {k: v if v is None else v.to(device) for k, v in tensors.items()}
+        return replace(self, **moved)

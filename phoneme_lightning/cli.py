@@ -123,6 +123,7 @@ class PhonemeCLI(LightningCLI):
                 )
             return
         record = read_record(self.checkpoint)
+        self.first_step = record["step"]
         stored = record["config"]
         stored["run"].pop("folder")
         corpus = record["resolved"]["corpus"]
@@ -173,7 +174,7 @@ class PhonemeCLI(LightningCLI):
             (self.folder / "config.yaml").write_text(text, encoding="utf-8")
             metrics = MetricsCsv(self.folder / "metrics.csv")
             if self.checkpoint:
-                metrics.cut_after(read_record(self.checkpoint)["step"])
+                metrics.cut_after(self.first_step)
             loggers = [metrics]
             said = f"{precision} (auto)" if options.precision == "auto" else precision
             callbacks += [
@@ -212,13 +213,12 @@ class PhonemeCLI(LightningCLI):
             raise InputError(
                 "trainer.max_steps is 0: give at least 1, or -1 with trainer.max_epochs"
             )
-        if self.subcommand == "fit" and self.checkpoint:
-            step = read_record(self.checkpoint)["step"]
-            if 0 < options.max_steps <= step:
-                raise InputError(
-                    f"{self.checkpoint} is at step {step}, where this fit ends: "
-                    f"to train on give trainer.max_steps above {step}"
-                )
+        resumed = self.subcommand == "fit" and self.checkpoint
+        if resumed and 0 < options.max_steps <= self.first_step:
+            raise InputError(
+                f"{self.checkpoint} is at step {self.first_step}, where this fit ends: "
+                f"to train on give trainer.max_steps above {self.first_step}"
+            )
         if self.subcommand == "fit" and self.model.num_classes != NUM_PHONES:
             raise InputError(
                 f"model.num_classes is {self.model.num_classes}, but "
