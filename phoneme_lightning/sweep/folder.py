@@ -1,0 +1,89 @@
+"""A round's folder, the truth about a round: what stands where in it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from phoneme_lightning.errors import InputError
+
+__all__ = ["ROOT", "RoundFolder", "find_round", "write_atomically"]
+
+ROOT = Path("runs/rounds")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file that is whole or not there, whatever happens meanwhile."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
+    ) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+
+
+class RoundFolder:
+    """Paths inside a round's folder.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.round = self.path / "round.yaml"
+        """The round with every default, as it runs."""
+        self.source = self.path / "source.yaml"
+        """The round file as a person wrote it."""
+        self.configs = self.path / "configs"
+        """Copies of the base configs, in order: 0-rnn.yaml, 1-..."""
+        self.design = self.path / "design.csv"
+        """A line a trial: trial, arm, point, seed, and a column a hyperparameter."""
+        self.journal = self.path / "study.journal"
+        """The Optuna study, where its storage is the journal."""
+        self.trials = self.path / "trials"
+        """A folder a trial, in it a folder an attempt."""
+
+    @property
+    def name(self) -> str:
+        """Name of the round."""
+        return self.path.name
+
+    def base_configs(self) -> list[Path]:
+        """Give the copied base configs in the order in which they apply."""
+        files = self.configs.glob("*.yaml")
+        return sorted(files, key=lambda file: int(file.name.split("-")[0]))
+
+    def attempt(self, trial: str, attempt: int) -> Path:
+        """Give the folder of an attempt (from 1) at a trial."""
+        return self.trials / trial / f"attempt-{attempt}"
+
+    def attempts(self, trial: str) -> list[Path]:
+        """Give the folders of all attempts at a trial, the newest last."""
+        found = (self.trials / trial).glob("attempt-*")
+        return sorted(found, key=lambda folder: int(folder.name.removeprefix("attempt-")))
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON file of the round atomically."""
+        write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
+
+
+def find_round(name: str, root: Path = ROOT) -> RoundFolder:
+    """Find a round that has been run.
+
+    Args:
+        name: its name, its folder, or its file under sweeps/.
+        root: folder of all rounds.
+
+    Raises:
+        InputError: there is no such round.
+    """
+    for path in (Path(name), root / name, root / Path(name).stem):
+        if (path / "round.yaml").is_file():
+            return RoundFolder(path)
+    there = sorted(file.parent.name for file in root.glob("*/round.yaml"))
+    known = f"there is {', '.join(there)}" if there else "none has been run"
+    raise InputError(f"no round {name!r} under {root}: {known}")
