@@ -12,7 +12,18 @@ from phoneme_lightning.sweep.round import Objective
 from phoneme_lightning.training.metrics_csv import read_metrics
 from phoneme_lightning.training.outcome import read_outcome
 
-__all__ = ["Measured", "State", "TrialRecord", "measure", "read_records"]
+__all__ = [
+    "Measured",
+    "State",
+    "TrialRecord",
+    "interruptions",
+    "measure",
+    "read_record",
+    "read_records",
+]
+
+BLAMELESS = {"stopped", "lost lease"}
+"""Interruptions that do not count against a trial."""
 
 State = Literal["waiting", "interrupted", "completed", "infeasible", "failed", "cancelled"]
 
@@ -127,7 +138,28 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _read_record(folder: RoundFolder, row: Row, objective: Objective, most: int) -> TrialRecord:
+def interruptions(folder: RoundFolder, trial: str) -> int:
+    """Count the attempts at a trial that its machine cut short, as far as they count against it.
+
+    An attempt that died with its worker does not, nor one that a person stopped, nor those before
+    a `retry`.
+    """
+    forgiven = _read_json(folder.trials / trial / "retried.json").get("attempts", 0)
+    causes = [
+        _read_json(path / "attempt.json").get("interrupted") for path in folder.attempts(trial)
+    ]
+    return sum(cause is not None and cause not in BLAMELESS for cause in causes[forgiven:])
+
+
+def read_record(folder: RoundFolder, row: Row, objective: Objective, most: int) -> TrialRecord:
+    """Read one trial.
+
+    Args:
+        folder: of the round.
+        row: its line in the design.
+        objective: what to measure.
+        most: after how many interruptions a trial has failed.
+    """
     attempts = folder.attempts(row.trial)
     known: dict[str, Any] = {
         "trial": row.trial,
@@ -162,24 +194,21 @@ def _read_record(folder: RoundFolder, row: Row, objective: Objective, most: int)
             parameters=outcome.parameters,
             stopped_early=outcome.stopped_early,
         )
-    attempt = _read_json(path / "attempt.json")
     step = int(max((row["step"] for row in rows), default=0))
-    cause = attempt.get("interrupted")
-    state: State = "interrupted"
-    if cause and len(attempts) >= most:
-        state = "failed"
-        cause = f"interrupted {len(attempts)} times, last: {cause}"
-    return TrialRecord(**known, state=state, cause=cause, step=step)
+    cause = _read_json(path / "attempt.json").get("interrupted")
+    times = interruptions(folder, row.trial)
+    if times >= most:
+        message = f"interrupted {times} times, last: {cause}"
+        return TrialRecord(**known, state="failed", cause=cause, message=message, step=step)
+    return TrialRecord(**known, state="interrupted", cause=cause, step=step)
 
 
-def read_records(folder: RoundFolder, objective: Objective, attempts: int) -> list[TrialRecord]:
+def read_records(folder: RoundFolder, objective: Objective, most: int) -> list[TrialRecord]:
     """Read every trial of a round, in the order of its design.
 
     Args:
         folder: of the round.
         objective: what to measure.
-        attempts: after how many interrupted ones a trial has failed.
+        most: after how many interruptions a trial has failed.
     """
-    return [
-        _read_record(folder, row, objective, attempts) for row in read_design(folder.design)
-    ]
+    return [read_record(folder, row, objective, most) for row in read_design(folder.design)]
