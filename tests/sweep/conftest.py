@@ -1,0 +1,92 @@
+"""What the tests of whole rounds share: a place with a tiny corpus, a config and a round file."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFIG = """
+seed_everything: 0
+model:
+  backbone:
+    class_path: phoneme_lightning.models.RNN
+    init_args: {hidden_size: 8, num_layers: 1, dropout: 0.1}
+  optimizer:
+    class_path: torch.optim.AdamW
+    init_args: {lr: 2.0e-3}
+  schedule: constant
+  warmup_steps: 0
+data: {corpus: spoken, frames_per_batch: 200, augment: {time_masks: 1, time_mask_frames: 3}}
+trainer: {accelerator: cpu, precision: 32-true, log_every_n_steps: 1}
+"""
+
+ROUND = """
+goal: {question: Does a decay help?, kind: try a change}
+base: [configs/tiny.yaml]
+budget: {points: 3, parallel: 2}
+training: {steps: 12, evaluate_every: 3}
+scientific:
+  model.schedule: {values: [constant, cosine]}
+nuisance:
+  model.optimizer.init_args.lr: {dist: log, low: 1e-3, high: 3e-2}
+divergence: {loss_above: null}
+retry: {backoff: 0.1s}
+storage: {beat: 0.5s, grace: 3s}
+tracking: {wandb: disabled}
+"""
+
+
+class Place:
+    """A folder to run rounds in.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rounds = path / "runs/rounds"
+
+    def write(self, name: str, text: str = ROUND, **changes: str) -> str:
+        """Write a round file with some of its lines changed; give its path."""
+        for key, line in changes.items():
+            lines = [
+                f"{key}: {line}" if old.startswith(f"{key}:") else old for old in text.split("\n")
+            ]
+            assert lines != text.split("\n") or key not in text
+            text = "\n".join(lines) if f"\n{key}:" in text else f"{text}{key}: {line}\n"
+        file = self.path / f"sweeps/{name}.yaml"
+        file.write_text(text)
+        return f"sweeps/{name}.yaml"
+
+    def start(self, *words: str, **options: object) -> "subprocess.Popen[str]":
+        """Start phoneme-sweep here."""
+        program = Path(sys.executable).with_name("phoneme-sweep")
+        return subprocess.Popen(
+            [program, *words],
+            cwd=self.path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "150"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def sweep(self, *words: str, code: int = 0) -> str:
+        """Run phoneme-sweep here; give what it prints."""
+        process = self.start(*words)
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode == code, said
+        return said
+
+
+@pytest.fixture
+def place(tmp_path, make_store):
+    """Give a place with a tiny corpus and a config; `write` makes a round file in it."""
+    make_store(tmp_path / "data/spoken", utterances=16)
+    for name in ("configs", "sweeps"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "configs/tiny.yaml").write_text(CONFIG)
+    return Place(tmp_path)
