@@ -1,0 +1,234 @@
+"""Leaderboards: of a round's trials, of its arms, of all rounds. Rows first, then tables."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.folder import ROOT, RoundFolder
+from phoneme_lightning.sweep.looks import read_looks
+from phoneme_lightning.sweep.opening import load_round
+from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.round import Objective, Round
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = [
+    "arm_rows",
+    "as_table",
+    "mixed",
+    "ranked",
+    "round_rows",
+    "short_names",
+    "title",
+    "trial_rows",
+]
+
+ENVIRONMENT = ("versions", "git", "corpus", "host", "device")
+"""What must be the same for all trials of a round, or be said."""
+
+ROUND_COLUMNS = ("round", "question", "done", "trials", "best trial", "value", "of", "public")
+
+
+def ranked(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
+    """Give the completed trials, the best on validation first; of equals the earlier one."""
+    sign = -1 if objective.mode == "max" else 1
+    measured = [
+        (sign * record.measured.by(objective.selection), record)
+        for record in records
+        if record.state == "completed" and record.measured
+    ]
+    return [record for _, record in sorted(measured, key=lambda pair: pair[0])]
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Name each dotted key by its last part, or by more parts where that is another key's too.
+
+    Args:
+        keys: such as `model.optimizer.init_args.lr`.
+
+    Returns:
+        Key -> shortest name that is no other key's.
+    """
+    keys = list(dict.fromkeys(keys))
+
+    def tail(key: str, parts: int) -> str:
+        return ".".join(key.split(".")[-parts:])
+
+    def shortest(key: str) -> str:
+        lengths = range(1, key.count(".") + 2)
+        others = [other for other in keys if other != key]
+        names = (tail(key, n) for n in lengths if all(tail(o, n) != tail(key, n) for o in others))
+        return next(names, key)
+
+    return {key: shortest(key) for key in keys}
+
+
+def trial_rows(records: Sequence[TrialRecord], objective: Objective) -> list[dict[str, Any]]:
+    """Give the leaderboard of a round: ranked trials, then those that have no rank.
+
+    The rank comes from validation alone. Trials that have not begun are left out.
+
+    Args:
+        records: every trial of the round.
+        objective: what ranks.
+
+    Returns:
+        A row a trial, each with the same columns: rank, trial, arm, best, best step, final, the
+        mean of the last few, state, and the hyperparameters by their short names.
+    """
+    order = ranked(records, objective)
+    begun = [record for record in records if record.state not in ("waiting", "cancelled")]
+    names = short_names(key for record in begun for key in record.values)
+    places = {record.trial: rank for rank, record in enumerate(order, 1)}
+    rest = [record for record in begun if record.trial not in places]
+    return [
+        {
+            "rank": places.get(record.trial),
+            "trial": record.trial,
+            "arm": record.arm,
+            "best": record.measured and record.measured.best,
+            "best step": record.measured and record.measured.best_step,
+            "final": record.measured and record.measured.final,
+            f"last {objective.last}": record.measured and record.measured.last,
+            "state": _state(record),
+            **{name: record.values.get(key) for key, name in names.items()},
+        }
+        for record in (*order, *rest)
+    ]
+
+
+def _state(record: TrialRecord) -> str:
+    if record.stopped_early:
+        return "stopped early"
+    return f"{record.state}: {record.cause}" if record.cause else record.state
+
+
+def arm_rows(records: Sequence[TrialRecord], objective: Objective) -> list[dict[str, Any]]:
+    """Give a row an arm, the best arm first: its best trial, and what became of the others.
+
+    Args:
+        records: every trial of the round.
+        objective: what ranks.
+    """
+    order = ranked(records, objective)
+    best: dict[str, TrialRecord] = {}
+    for record in order:
+        best.setdefault(record.arm, record)
+    arms = dict.fromkeys([*best, *(record.arm for record in records)])
+    rows = []
+    for arm in arms:
+        counts = Counter(record.state for record in records if record.arm == arm)
+        top = best.get(arm)
+        rows.append(
+            {
+                "arm": arm,
+                objective.selection: top and top.measured and top.measured.by(objective.selection),
+                "trial": top and top.trial,
+                "completed": counts["completed"],
+                "infeasible": counts["infeasible"],
+                "failed": counts["failed"],
+                "waiting": counts["waiting"] + counts["interrupted"],
+            }
+        )
+    return rows
+
+
+def round_rows(root: Path = ROOT) -> list[dict[str, Any]]:
+    """Give a row a round that has been run, in the order of their names.
+
+    Args:
+        root: folder of all rounds.
+    """
+    return [_round_row(RoundFolder(file.parent)) for file in sorted(root.glob("*/round.yaml"))]
+
+
+def _round_row(folder: RoundFolder) -> dict[str, Any]:
+    try:
+        told = load_round(folder)
+        records = read_records(folder, told.objective, told.retry.attempts)
+    except (InputError, OSError) as error:
+        return {
+            **dict.fromkeys(ROUND_COLUMNS),
+            "round": folder.name,
+            "question": f"cannot be read: {error}",
+        }
+    order = ranked(records, told.objective)
+    best = order[0] if order else None
+    looks = {look.trial: look.public for look in read_looks(folder)}
+    cells = (
+        folder.name if told.evidence else f"{folder.name} (NOT EVIDENCE)",
+        told.goal.question,
+        sum(record.state in ("completed", "infeasible", "failed") for record in records),
+        len(records),
+        best and best.trial,
+        best and best.measured and best.measured.by(told.objective.selection),
+        told.objective.metric,
+        best and looks.get(best.trial),
+    )
+    return dict(zip(ROUND_COLUMNS, cells, strict=True))
+
+
+def mixed(records: Iterable[TrialRecord]) -> list[str]:
+    """Say what differs between the trials of a round that should not: a line a thing.
+
+    Args:
+        records: of the round; those without an environment are left out.
+
+    Returns:
+        Such as `versions.torch: 2.14.0 (3 trials), 2.15.0 (17 trials)`; nothing where all agree.
+    """
+    seen: dict[str, Counter[str]] = {}
+    for record in records:
+        if record.environment:
+            told = {name: record.environment.get(name) for name in ENVIRONMENT}
+            for key, value in _leaves(told):
+                seen.setdefault(key, Counter())[value] += 1
+    return [
+        f"{key}: " + ", ".join(f"{value} ({n} trials)" for value, n in sorted(counts.items()))
+        for key, counts in seen.items()
+        if len(counts) > 1
+    ]
+
+
+def _leaves(value: Any, key: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{key}.{name}" if key else name)
+    else:
+        text = str(value)
+        yield key, text[:8] if len(text) >= 40 and " " not in text else text  # a hash
+
+
+def title(told: Round) -> str:
+    """Name a round's table, and stamp it where its figures are no evidence."""
+    objective = told.objective
+    how = {"best": "best", "final": "final", "last": f"mean of the last {objective.last}"}
+    name = f"{told.name}: {how[objective.selection]} {objective.metric} on validation"
+    return name if told.evidence else f"{name} (NOT EVIDENCE: cut by --quick)"
+
+
+def as_table(rows: Sequence[Mapping[str, Any]], title: str) -> "Table":
+    """Draw rows.
+
+    Args:
+        rows: all with the columns of the first.
+        title: over the table.
+    """
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        numbers = all(isinstance(row.get(name), int | float | None) for row in rows)
+        table.add_column(name, justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

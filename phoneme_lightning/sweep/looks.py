@@ -1,0 +1,117 @@
+"""The look that ends a round: its best trial, and no other, scored on the public half."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.scores import append_score, is_public, split_score
+from phoneme_lightning.inference.submission import read_submission
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.records import TrialRecord
+from phoneme_lightning.sweep.scores import RUNS, read_json_lines
+
+__all__ = ["Look", "look", "read_looks"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A glance at the public half of the test split: each one spends a little of its worth."""
+
+    trial: str
+    """Whose weights were scored."""
+
+    public: float | None
+    """Frame accuracy on the public half; None where the corpus keeps its test labels back."""
+
+    when: str
+    """The time."""
+
+    what: str
+    """What was scored, or what to do where nothing could be."""
+
+
+def read_looks(folder: RoundFolder) -> list[Look]:
+    """Give every look that a round took, the oldest first."""
+    return [Look(**line) for line in read_json_lines(folder.path / "looks.jsonl")]
+
+
+def look(
+    folder: RoundFolder,
+    record: TrialRecord,
+    run_cli: Callable[[list[str]], int],
+    root: Path = RUNS,
+) -> Look:
+    """Score a trial's best weights on the public half, once, and record the look.
+
+    The weights only predict here, by `phoneme-cli predict`; the public half is scored from
+    prediction.csv. So nobody, and no file, learns the score on the private half, which
+    `phoneme-cli test` would tell.
+
+    Args:
+        folder: of the round; its looks.jsonl gets a line.
+        record: of the trial, which is the best on validation.
+        run_cli: runs phoneme-cli with these arguments and gives its exit code.
+        root: folder of all runs; its scores.jsonl gets a line.
+
+    Returns:
+        The look; the earlier one, where these weights have been looked at.
+
+    Raises:
+        InputError: the trial has no weights, or they do not predict.
+    """
+    run = record.folder or folder.attempt(record.trial, 1)
+    best = run / "checkpoints" / "best.ckpt"
+    what = str(best.relative_to(folder.path))
+    known = [known for known in read_looks(folder) if known.what == what]
+    if known:
+        return known[-1]
+    if not best.is_file():
+        raise InputError(f"{record.trial} has no weights to score, {best} is missing")
+    exit_code = run_cli(["predict", "--ckpt_path", str(best)])
+    if exit_code:
+        raise InputError(f"phoneme-cli predict --ckpt_path {best} left with exit code {exit_code}")
+    corpus, public = _public_accuracy(best, run / "prediction.csv")
+    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    if public is None:
+        advice = (
+            f"{corpus} keeps its test labels back: `phoneme-sweep submit {run}` uploads the "
+            f"prediction, `phoneme-sweep score {run} --public ...` records a score by hand"
+        )
+        return Look(record.trial, None, now, advice)
+    line = {"time": now, "run": str(run), "checkpoint": str(best), "corpus": corpus}
+    source = f"round {folder.name}"
+    append_score({**line, "public": public, "source": source}, root / "scores.jsonl")
+    seen = Look(record.trial, public, now, what)
+    append_score(asdict(seen), folder.path / "looks.jsonl")
+    return seen
+
+
+def _public_accuracy(checkpoint: Path, prediction: Path) -> tuple[str, float | None]:
+    """Give the corpus, and the accuracy of a prediction of its test split on the public half."""
+    from phoneme_lightning.corpora.store import FrameStore
+    from phoneme_lightning.training.record import read_record
+
+    told = read_record(checkpoint)
+    data, corpus = told["config"]["data"], told["resolved"]["corpus"]
+    here = Path(data["root"]) / corpus
+    store = FrameStore(here if here.is_dir() else told["store"])
+    positions = store.split(data["split"], "test")
+    if not store.has_labels(positions):
+        return store.corpus, None
+    parts = np.split(read_submission(prediction), np.cumsum(store.lengths[positions])[:-1])
+    pairs = [
+        (utterance, part)
+        for utterance, part in zip((store[p] for p in positions.tolist()), parts, strict=True)
+        if is_public(utterance.id)
+    ]
+    scores = split_score(
+        [utterance.id for utterance, _ in pairs],
+        [part for _, part in pairs],
+        [utterance.labels for utterance, _ in pairs if utterance.labels is not None],
+    )
+    return store.corpus, None if math.isnan(scores.public) else scores.public
