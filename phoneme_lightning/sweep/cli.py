@@ -1,19 +1,153 @@
-"""The command `phoneme-sweep`: a place kept for the rounds of tuning."""
+"""phoneme-sweep: rounds of tuning, from a file under sweeps/ to a leaderboard."""
 
-import sys
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from phoneme_lightning.errors import InputError, run_command
 
 __all__ = ["main"]
 
+ROOT = Path("runs/rounds")
 
-def main() -> int:
-    """Say that there are no rounds yet, whatever is asked.
 
-    Returns:
-        The exit code: 0 where only help was asked for, else 2.
-    """
-    asked_for_help = sys.argv[1:] in (["--help"], ["-h"])
-    print(
-        "phoneme-sweep: rounds of tuning are not in this version yet",
-        file=sys.stdout if asked_for_help else sys.stderr,
+def main() -> NoReturn:
+    """Run the command `phoneme-sweep` and leave the process."""
+    run_command(_run)
+
+
+def _run() -> int | None:
+    from phoneme_lightning.sweep import commands
+
+    arguments = vars(build_parser().parse_args())
+    command: Callable[..., int | None] = getattr(commands, arguments.pop("command"))
+    return command(**arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; each command's function in `commands` bears its name."""
+    parser = _Parser(
+        prog="phoneme-sweep",
+        description="Tune by Google's tuning playbook: rounds that are designed, run, resumed and "
+        "recorded.",
+        epilog="A ROUND is its name, its folder under runs/rounds, or its file. "
+        "--debug, anywhere, shows the traceback of an error.",
     )
-    return 0 if asked_for_help else 2
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, description: str) -> _Parser:
+        added: _Parser = commands.add_parser(name, help=description, description=description)
+        added.set_defaults(command=name.replace("-", "_"))
+        return added
+
+    def add_root(added: _Parser) -> None:
+        added.add_argument(
+            "--root", type=Path, default=ROOT, help=f"folder of all rounds (default: {ROOT})"
+        )
+
+    def on_round(name: str, description: str) -> _Parser:
+        added = command(name, description)
+        added.add_argument("round", metavar="ROUND", help="its name, folder or file")
+        add_root(added)
+        return added
+
+    def on_file(name: str, description: str) -> _Parser:
+        added = command(name, description)
+        added.add_argument("file", type=Path, metavar="FILE", help="such as sweeps/lr_round1.yaml")
+        added.add_argument(
+            "--quick", action="store_true", help="cut it to a demonstration: no evidence"
+        )
+        return added
+
+    init = command("init", "Write a round file with a comment on every key.")
+    init.add_argument("name", metavar="NAME", help="of the round: the file is sweeps/NAME.yaml")
+    init.add_argument(
+        "--base", default="configs/rnn.yaml", help="config to start from (default: %(default)s)"
+    )
+
+    on_file("lint", "Say what the playbook would object to in a round file.")
+
+    plan = on_file("plan", "Say what a round would train, and how long it takes; train nothing.")
+    add_root(plan)
+
+    run = on_file("run", "Run a round, or what is left of it.")
+    run.add_argument(
+        "--fork",
+        action="store_true",
+        help="where the file has changed since the round began, begin a new one beside it",
+    )
+    run.add_argument("--parallel", type=int, metavar="N", help="trials at once on this machine")
+    add_root(run)
+
+    worker = on_round("worker", "Help to run a round that has begun, from any machine.")
+    worker.add_argument("--parallel", type=int, metavar="N", help="trials at once on this machine")
+
+    status = on_round("status", "Show how a round stands.")
+    status.add_argument("--watch", action="store_true", help="and keep showing it")
+
+    leaderboard = command("leaderboard", "Rank the trials of a round, or list rounds and models.")
+    leaderboard.add_argument("round", metavar="ROUND", nargs="?", help="its name, folder or file")
+    leaderboard.add_argument("--arms", action="store_true", help="the best trial of each arm only")
+    leaderboard.add_argument(
+        "--by", choices=("best", "final", "last"), help="rank by this in place of the round's own"
+    )
+    leaderboard.add_argument(
+        "--top", type=int, default=20, metavar="N", help="trials shown (default: %(default)s)"
+    )
+    leaderboard.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+    add_root(leaderboard)
+
+    extend = on_round("extend", "Give a round more points; those that it has stay as they are.")
+    extend.add_argument(
+        "--points", type=int, required=True, metavar="K", help="points an arm, in all"
+    )
+
+    retry = on_round("retry", "Let failed trials run again.")
+    retry.add_argument("trials", nargs="*", metavar="TRIAL", help="by default all that failed")
+
+    cancel = on_round("cancel", "Take trials out of a round.")
+    cancel.add_argument("trials", nargs="+", metavar="TRIAL", help="name of a trial")
+
+    repro = on_round("repro", "Print the one command that repeats a trial.")
+    repro.add_argument("trial", metavar="TRIAL", help="its name; best for the best one")
+    repro.add_argument(
+        "--check", action="store_true", help="run it, and compare every metric with the recorded"
+    )
+
+    export = on_round("export", "Write a round as a table.")
+    export.add_argument("--csv", type=Path, metavar="OUT", help="file to write (default: print)")
+
+    imports = command("import-runs", "Make a round of fits that were run one by one.")
+    imports.add_argument(
+        "folder", type=Path, metavar="DIR", help="folder with runs somewhere in it"
+    )
+    imports.add_argument("--name", default="imported", help="of the round (default: %(default)s)")
+    add_root(imports)
+
+    doctor = on_round("doctor", "Examine a round: its folder, its storage, its workers.")
+    doctor.add_argument(
+        "--rebuild-study", action="store_true", help="make the Optuna study again from the folder"
+    )
+
+    dashboard = on_round("dashboard", "Open the round's study in optuna-dashboard, to read.")
+    dashboard.add_argument("--port", type=int, default=8080, help="(default: %(default)s)")
+
+    sync = on_round("sync", "Upload to W&B what was tracked offline.")
+    sync.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
+
+    score = command("score", "Record a score that a run got elsewhere.")
+    score.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    score.add_argument("--public", type=float, required=True, help="public score, such as 0.83")
+    score.add_argument("--private", type=float, help="private score")
+
+    submit = command("submit", "Submit a run's prediction.csv to Kaggle; wait for its score.")
+    submit.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    submit.add_argument("--competition", help="its slug on Kaggle")
+    submit.add_argument("--message", default="", help="description of the submission")
+    return parser

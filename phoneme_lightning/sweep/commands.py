@@ -1,0 +1,285 @@
+"""What each command of phoneme-sweep does."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.folder import RoundFolder, find_round
+from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.round import Round
+
+__all__: list[str] = []
+
+
+def _open(name: str, root: Path) -> tuple[RoundFolder, Round]:
+    from phoneme_lightning.sweep.opening import load_round
+
+    folder = find_round(name, root)
+    return folder, load_round(folder)
+
+
+def _records(folder: RoundFolder, round: Round) -> list[TrialRecord]:
+    return read_records(folder, round.objective, round.retry.attempts)
+
+
+def init(name: str, base: str) -> None:
+    from phoneme_lightning.sweep.init import write_template
+
+    path = write_template(name, base)
+    print(f"{path}: now edit it, then\n  phoneme-sweep lint {path}\n  phoneme-sweep run {path}")
+
+
+def run(file: Path, quick: bool, fork: bool, parallel: int | None, root: Path) -> int:
+    from phoneme_lightning.sweep.opening import open_round
+    from phoneme_lightning.sweep.running import check_round, run_round
+
+    folder, round = open_round(file, check_round, quick=quick, fork=fork, root=root)
+    return run_round(folder, _with_parallel(round, parallel))
+
+
+def worker(round: str, root: Path, parallel: int | None) -> int:
+    from phoneme_lightning.sweep.running import work
+
+    folder, known = _open(round, root)
+    return work(folder, _with_parallel(known, parallel))
+
+
+def _with_parallel(round: Round, parallel: int | None) -> Round:
+    if parallel is None:
+        return round
+    if parallel < 1:
+        raise InputError(f"--parallel is {parallel}: give at least 1")
+    return replace(round, budget=replace(round.budget, parallel=parallel))
+
+
+def lint(file: Path, quick: bool) -> int:
+    from phoneme_lightning.sweep.lint import lint as objections_to
+    from phoneme_lightning.sweep.round_file import make_quick, read_round
+
+    round = read_round(file)
+    objections = objections_to(make_quick(round) if quick else round)
+    for objection in objections:
+        print(f"{objection.severity}: {objection.key}: {objection.message} [{objection.rule}]")
+    errors = sum(objection.severity == "error" for objection in objections)
+    print(f"{file}: {errors} errors, {len(objections) - errors} remarks")
+    return 1 if errors else 0
+
+
+def status(round: str, root: Path, watch: bool) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from phoneme_lightning.sweep.progress import RoundWatch
+    from phoneme_lightning.sweep.screen import progress_table
+
+    folder, known = _open(round, root)
+    seen = RoundWatch(folder, known)
+    console = Console()
+
+    def table() -> object:
+        running = _running(folder, known)
+        return progress_table(seen.look(running), known, len(running))
+
+    if not watch:
+        console.print(table())
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(table(), refresh=True)  # type: ignore[arg-type]
+            time.sleep(2)
+
+
+def _running(folder: RoundFolder, round: Round) -> set[str]:
+    """Ask the storage what runs; the folder tells the rest where it does not answer."""
+    from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
+
+    try:
+        states = Ledger(folder, round).states()
+    except (*STORAGE_ERRORS, InputError):
+        return set()
+    return {trial for trial, state in states.items() if state == "running"}
+
+
+def leaderboard(
+    round: str | None, arms: bool, by: str | None, top: int, as_json: bool, root: Path
+) -> None:
+    from rich.console import Console
+
+    from phoneme_lightning.sweep.leaderboard import (
+        arm_rows,
+        as_table,
+        mixed,
+        round_rows,
+        title,
+        trial_rows,
+    )
+    from phoneme_lightning.sweep.scores import name_best, project_table
+
+    console = Console()
+    if round is None:
+        rounds, models = round_rows(root), [vars(score) for score in project_table(root.parent)]
+        if as_json:
+            print(json.dumps({"rounds": rounds, "models": models}, indent=2))
+            return
+        console.print(as_table(rounds, "rounds"))
+        console.print(as_table(models, "models on the public half of a test split"))
+        print(name_best(root.parent))
+        return
+    folder, known = _open(round, root)
+    if by is not None:
+        known = replace(known, objective=replace(known.objective, selection=by))  # type: ignore[arg-type]
+    records = _records(folder, known)
+    rows = (arm_rows if arms else trial_rows)(records, known.objective)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    console.print(as_table(rows[:top], title(known)))
+    if len(rows) > top:
+        print(f"and {len(rows) - top} more: --top {len(rows)}")
+    for line in mixed(records):
+        print(f"mixed: {line}")
+
+
+def extend(round: str, root: Path, points: int) -> None:
+    from phoneme_lightning.sweep.opening import extend as extend_round
+
+    folder, _ = _open(round, root)
+    known = extend_round(folder, points)
+    print(f"{known.name} has {points} points an arm: phoneme-sweep run {folder.path}")
+
+
+def retry(round: str, root: Path, trials: list[str]) -> None:
+    from phoneme_lightning.sweep.ledger import Ledger
+
+    folder, known = _open(round, root)
+    records = {record.trial: record for record in _records(folder, known)}
+    chosen = trials or [name for name, record in records.items() if record.state == "failed"]
+    for trial in chosen:
+        if trial not in records or records[trial].state not in ("failed", "cancelled"):
+            state = records[trial].state if trial in records else "not a trial of this round"
+            raise InputError(f"{trial} is {state}: only a failed or cancelled trial is tried again")
+    for trial in chosen:
+        home = folder.trials / trial
+        (home / "cancelled").unlink(missing_ok=True)
+        attempts = folder.attempts(trial)
+        for attempt in attempts:
+            if (attempt / "outcome.json").exists():
+                (attempt / "outcome.json").rename(attempt / "outcome.retried.json")
+        if attempts:
+            folder.write_json(f"trials/{trial}/retried.json", {"attempts": len(attempts)})
+    Ledger(folder, known).requeue(chosen)
+    print(f"{len(chosen)} trials wait again: phoneme-sweep run {folder.path}")
+
+
+def cancel(round: str, root: Path, trials: list[str]) -> None:
+    from phoneme_lightning.sweep.ledger import Ledger
+
+    folder, known = _open(round, root)
+    records = {record.trial: record for record in _records(folder, known)}
+    for trial in trials:
+        if trial not in records or records[trial].state not in ("waiting", "interrupted"):
+            state = records[trial].state if trial in records else "not a trial of this round"
+            raise InputError(f"{trial} is {state}: only a trial that is to come can be cancelled")
+    for trial in trials:
+        (folder.trials / trial).mkdir(exist_ok=True)
+        (folder.trials / trial / "cancelled").touch()
+    Ledger(folder, known).cancel(trials)
+    print(f"{len(trials)} trials are cancelled; `phoneme-sweep retry` takes them back")
+
+
+def repro(round: str, root: Path, trial: str, check: bool) -> int:
+    from phoneme_lightning.sweep.leaderboard import ranked
+    from phoneme_lightning.sweep.repro import differences, print_repro, repro_command, run_again
+
+    folder, known = _open(round, root)
+    records = _records(folder, known)
+    order = ranked(records, known.objective)
+    if trial == "best" and not order:
+        raise InputError(f"no trial of {known.name} is completed: there is no best one")
+    wanted = order[0].trial if trial == "best" else trial
+    found = [record for record in records if record.trial == wanted]
+    if not found:
+        raise InputError(f"no trial {trial!r} in {known.name}: see `phoneme-sweep leaderboard`")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    out = root.parent / "repro" / f"{known.name}-{wanted}-{stamp}"
+    command = repro_command(folder, found[0], out)
+    print_repro(known, found[0], command)
+    if not check:
+        return 0
+    if found[0].state != "completed" or found[0].folder is None:
+        raise InputError(f"{wanted} is {found[0].state}: only a completed trial can be checked")
+    run_again(known, command)
+    differing = differences(found[0].folder, out)
+    for line in differing[:10]:
+        print(line)
+    print(f"{wanted}: {len(differing)} values differ" if differing else f"{wanted}: all are equal")
+    return 1 if differing else 0
+
+
+def import_runs(folder: Path, name: str, root: Path) -> None:
+    from phoneme_lightning.sweep.imports import import_runs as make_round
+
+    made, left_out = make_round(folder, name, root)
+    for line in left_out:
+        print(f"left out: {line}")
+    print(f"{made.path}: phoneme-sweep leaderboard {made.name}")
+
+
+def sync(round: str, root: Path, dry_run: bool) -> int | None:
+    from phoneme_lightning.sweep.report.sync import sync as upload
+
+    folder, _ = _open(round, root)
+    return upload(folder, dry_run=dry_run)
+
+
+def score(run: Path, public: float, private: float | None) -> None:
+    from phoneme_lightning.sweep.scores import add_score, find_run, name_best
+
+    add_score(find_run(run), public, private)
+    print(name_best())
+
+
+def doctor(round: str, root: Path, rebuild_study: bool) -> int:
+    folder, known = _open(round, root)
+    if rebuild_study:
+        from phoneme_lightning.sweep.rebuild import rebuild_study as rebuild
+
+        rebuild(folder, known)
+        print(f"the study of {known.name} is made again, from its folder")
+    from phoneme_lightning.sweep.doctor import examine
+
+    faults = examine(folder, known)
+    for fault in faults:
+        print(fault)
+    print(f"{folder.path}: {len(faults)} fault(s)" if faults else f"{folder.path}: sound")
+    return 1 if faults else 0
+
+
+def export(round: str, root: Path, csv: Path | None) -> None:
+    from phoneme_lightning.sweep.export import export_csv
+
+    folder, _ = _open(round, root)
+    text = export_csv(folder)
+    if csv is None:
+        print(text, end="")
+        return
+    csv.write_text(text, encoding="utf-8")
+    print(csv)
+
+
+def submit(run: Path, competition: str | None, message: str) -> None:
+    from phoneme_lightning.sweep.kaggle import COMPETITION
+    from phoneme_lightning.sweep.kaggle import submit as upload
+    from phoneme_lightning.sweep.scores import find_run, name_best
+
+    public = upload(find_run(run), competition or COMPETITION, message)
+    print(f"public score: {public}")
+    print(name_best())
+
+
+def dashboard(round: str, root: Path, port: int) -> int:
+    from phoneme_lightning.sweep.dashboard import serve
+
+    return serve(*_open(round, root), port=port)

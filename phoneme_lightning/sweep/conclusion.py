@@ -1,0 +1,81 @@
+"""The end of a round: the leaderboard, the best trial's public score, what W&B gets."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.attempt import prune_checkpoints
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.leaderboard import (
+    arm_rows,
+    as_table,
+    mixed,
+    ranked,
+    title,
+    trial_rows,
+)
+from phoneme_lightning.sweep.looks import look
+from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.report.wandb_round import log_round
+from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.scores import name_best
+
+__all__ = ["conclude"]
+
+SHOWN = 10
+
+
+def conclude(folder: RoundFolder, round: Round) -> int:
+    """Say what a round came to, and tidy up.
+
+    Args:
+        folder: of the round, whose trials have all ended.
+        round: what it is.
+
+    Returns:
+        The exit code: 1 where trials failed, or none was completed.
+    """
+    records = read_records(folder, round.objective, round.retry.attempts)
+    prune_checkpoints(folder, records)
+    console = Console()
+    console.print(as_table(trial_rows(records, round.objective)[:SHOWN], title(round)))
+    if len({record.arm for record in records}) > 1:
+        console.print(as_table(arm_rows(records, round.objective), "the best of each arm"))
+    for line in mixed(records):
+        print(f"mixed in one round: {line}")
+    order = ranked(records, round.objective)
+    if order:
+        _look(folder, order[0])
+    log_round(folder, round, records)
+    failed = [record for record in records if record.state == "failed"]
+    if failed:
+        print(
+            f"{len(failed)} trials failed, the first of them {failed[0].trial} "
+            f"({failed[0].message}): phoneme-sweep retry {folder.name}"
+        )
+    print(name_best(folder.path.parent.parent))
+    print(f"all of this round: {folder.path}")
+    return 1 if failed or not order else 0
+
+
+def _look(folder: RoundFolder, best: TrialRecord) -> None:
+    try:
+        seen = look(folder, best, _phoneme_cli, folder.path.parent.parent)
+    except InputError as error:
+        print(f"the best trial, {best.trial}, has no public score: {error}")
+        return
+    if seen.public is None:
+        print(seen.what)
+    else:
+        print(f"{best.trial} on the public half of the test split: {seen.public:.4f}")
+
+
+def _phoneme_cli(arguments: list[str]) -> int:
+    program = Path(sys.executable).with_name("phoneme-cli")
+    done = subprocess.run([str(program), *arguments], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr.strip(), file=sys.stderr)
+    return done.returncode

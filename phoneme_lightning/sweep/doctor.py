@@ -1,0 +1,79 @@
+"""Is a round sound? Its folder against its study, its workers, its disk."""
+
+import json
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.leaderboard import mixed
+from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
+from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.round import Round
+
+__all__ = ["examine"]
+
+LITTLE_DISK_BYTES = 2**30
+DECIDED = ("completed", "infeasible", "failed", "cancelled")
+
+
+def examine(folder: RoundFolder, round: Round) -> list[str]:
+    """Look for what is wrong with a round.
+
+    Args:
+        folder: of the round.
+        round: what it is.
+
+    Returns:
+        A line a fault, with the way to mend it; none where the round is sound.
+    """
+    faults = []
+    free = shutil.disk_usage(folder.path).free
+    if free < LITTLE_DISK_BYTES:
+        faults.append(f"only {free / 2**20:.0f} MiB are free on the disk of {folder.path}")
+    if not os.access(folder.path, os.W_OK):
+        faults.append(f"{folder.path} cannot be written to")
+    records = read_records(folder, round.objective, round.retry.attempts)
+    faults += [f"mixed in one round: {line}" for line in mixed(records)]
+    try:
+        states = Ledger(folder, round).states()
+    except (*STORAGE_ERRORS, InputError) as error:
+        line = " ".join(str(error).split())
+        return [*faults, f"the storage, {round.storage.url}, does not answer: {line}"]
+    rebuild = f"phoneme-sweep doctor {folder.name} --rebuild-study"
+    for record in records:
+        state = states.get(record.trial)
+        if state is None:
+            faults.append(f"{record.trial}: the study does not know it: {rebuild}")
+        elif state == "running":
+            faults += _dead_worker(folder, record)
+        elif record.state == "waiting" and state not in ("waiting", "running"):
+            faults.append(
+                f"{record.trial}: the study calls it {state}, but its folder is gone: "
+                f"phoneme-sweep run {folder.path} trains it again"
+            )
+        elif record.state in DECIDED and state == "waiting":
+            faults.append(
+                f"{record.trial}: {record.state} in its folder, waiting in the study: "
+                f"phoneme-sweep run {folder.path} settles it"
+            )
+    return faults
+
+
+def _dead_worker(folder: RoundFolder, record: TrialRecord) -> list[str]:
+    attempts = folder.attempts(record.trial)
+    if not attempts:
+        return []
+    try:
+        told = json.loads((attempts[-1] / "attempt.json").read_text(encoding="utf-8"))
+        pid, host = int(told["pid"]), told["host"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    if host != socket.gethostname() or Path(f"/proc/{pid}").exists() or not Path("/proc").exists():
+        return []
+    return [
+        f"{record.trial}: its worker, process {pid}, is dead: phoneme-sweep run {folder.path} "
+        "takes the trial over when its lease is old enough"
+    ]

@@ -1,0 +1,257 @@
+"""Runs a round's trials on this machine: claims them, starts them, records what became of them.
+
+Any number of drivers may work on one round, on one machine or on several that see its folder and
+its storage: whoever claims a trial runs it.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from phoneme_lightning.sweep.attempt import Ended, RunningAttempt, free_enough, start_attempt
+from phoneme_lightning.sweep.design import Row, read_design
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.launch import Launcher
+from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Claim, Ledger, LostLease
+from phoneme_lightning.sweep.records import TrialRecord, interruptions, read_record
+from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.training.outcome import Outcome, write_outcome
+
+__all__ = ["Driver", "Slot", "View"]
+
+POLL_SECONDS = 0.05
+STORAGE_PAUSE_SECONDS = 2.0
+IDLE_SECONDS = 0.5
+SAME_FAILURES = 3
+
+
+class View:
+    """What the driver tells whoever watches; this one keeps silent."""
+
+    def say(self, message: str) -> None:
+        """Tell something that happened."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """Tell that a trial has ended."""
+
+    def show(self, driver: "Driver") -> None:
+        """Show how it stands; called many times a second."""
+
+
+@dataclass
+class Slot:
+    """A trial that runs here."""
+
+    claim: Claim
+    row: Row
+    running: RunningAttempt
+    beat_at: float
+    ended: Ended | None = None
+
+
+def _nothing(row: Row) -> str | None:
+    return None
+
+
+@dataclass
+class Driver:
+    """Runs trials until none is left to run.
+
+    Args:
+        folder: of the round.
+        round: what it is.
+        ledger: its queue.
+        launcher: starts a trial's process.
+        parallel: trials at once.
+        objection: names the constraint that a trial's setting violates, if it does.
+        propose: makes a further trial of an exploit round; None when there are enough.
+        watch: looks at a running trial now and then, to prune it say.
+        view: who watches.
+    """
+
+    folder: RoundFolder
+    round: Round
+    ledger: Ledger
+    launcher: Launcher
+    parallel: int
+    objection: Callable[[Row], str | None] = _nothing
+    propose: Callable[[], tuple[Claim, Row] | None] = lambda: None
+    watch: Callable[[Slot], None] = lambda slot: None
+    view: View = field(default_factory=View)
+
+    def __post_init__(self) -> None:
+        self.slots: list[Slot] = []
+        self.stops = 0
+        self.why_stopped = ""
+        self.started = time.monotonic()
+        self._rows: dict[str, Row] = {}
+        self._first: list[str | None] = []
+        self._storage_is_down = False
+        self._reap_at = self._claim_at = 0.0
+
+    def run(self) -> None:
+        """Run until nothing is left, or until stopped; the storage may come and go meanwhile."""
+        with self._signals():
+            while True:
+                try:
+                    if self._turn():
+                        return
+                    if self._storage_is_down:
+                        self._storage_is_down = False
+                        self.view.say("the storage answers again")
+                except STORAGE_ERRORS as error:
+                    self._endure(error)
+                self.view.show(self)
+                time.sleep(POLL_SECONDS)
+
+    def stop(self, why: str) -> None:
+        """Start nothing more; what runs may end."""
+        if not self.why_stopped:
+            self.why_stopped = why
+            self.view.say(f"{why}: nothing more is started, {len(self.slots)} trials may end")
+        self.stops = max(self.stops, 1)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self.stops += 1 if number == signal.SIGINT else 2
+            if self.stops == 1:
+                self.why_stopped = "stopping"
+                self.view.say(
+                    f"stopping: {len(self.slots)} trials may end; once more (Ctrl-C) to stop now"
+                )
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, interrupt) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _endure(self, error: BaseException) -> None:
+        if not self._storage_is_down:
+            self._storage_is_down = True
+            line = " ".join(str(error).split())
+            self.view.say(
+                f"the storage does not answer ({line}): {len(self.slots)} trials go on, their "
+                "outcomes are kept in their folders, and it is asked again"
+            )
+        pause = time.monotonic() + STORAGE_PAUSE_SECONDS
+        while time.monotonic() < pause:
+            self._poll()
+            time.sleep(POLL_SECONDS)
+
+    def _turn(self) -> bool:
+        """Do all that is due; say whether there is nothing left to do."""
+        now = time.monotonic()
+        self._poll()
+        for slot in list(self.slots):
+            self._look(slot, now)
+        limit = self.round.budget.total_time
+        if limit is not None and now - self.started > limit:
+            self.stop(f"budget.total_time, {limit}, is over")
+        if now >= self._reap_at:
+            self._reap_at = now + self.round.storage.beat / 2
+            for message in self.ledger.reap():
+                self.view.say(message)
+        queue_is_empty = not self.stops and now >= self._claim_at and self._fill(now)
+        if self.slots:
+            return False
+        return bool(self.stops) or (queue_is_empty and self._nobody_else_runs())
+
+    def _poll(self) -> None:
+        for slot in self.slots:
+            if slot.ended is None:
+                if self.stops >= 2:
+                    slot.running.stop("stopped")
+                slot.ended = slot.running.poll()
+
+    def _look(self, slot: Slot, now: float) -> None:
+        try:
+            if slot.ended is not None:
+                self._record(slot, slot.ended)
+                self.slots.remove(slot)
+            elif now >= slot.beat_at:
+                slot.beat_at = now + self.round.storage.beat
+                self.ledger.beat(slot.claim)
+            else:
+                self.watch(slot)
+        except LostLease:
+            self.view.say(f"{slot.row.trial}: another worker has taken it over; it ends here")
+            slot.running.abandon()
+            self.slots.remove(slot)
+
+    def _record(self, slot: Slot, ended: Ended) -> None:
+        trial, most = slot.row.trial, self.round.retry.attempts
+        if ended.outcome is not None:
+            record = read_record(self.folder, slot.row, self.round.objective, most)
+            self.ledger.finish(slot.claim, record)
+            self._note(ended.outcome)
+            self.view.ended(record)
+            return
+        times = interruptions(self.folder, trial)
+        again, delay = times < most, 0.0
+        if times and not self.stops:
+            delay = self.round.retry.backoff * 2 ** (times - 1)
+        self.ledger.interrupted(slot.claim, ended.cause or "", delay, again)
+        if again:
+            wait = f" in {delay:g} s" if delay else ""
+            self.view.say(f"{trial}: interrupted ({ended.cause}); it is tried again{wait}")
+        else:
+            self.view.ended(read_record(self.folder, slot.row, self.round.objective, most))
+
+    def _note(self, outcome: Outcome) -> None:
+        """Stop where the first trials all fail in the same way: the fault is not in a setting."""
+        if len(self._first) == SAME_FAILURES:
+            return
+        self._first.append(outcome.traceback if outcome.state == "failed" else None)
+        if len(self._first) == SAME_FAILURES and len(set(self._first)) == 1 and self._first[0]:
+            self.stop(f"the first {SAME_FAILURES} trials failed alike, {outcome.message!r}")
+
+    def _fill(self, now: float) -> bool:
+        """Start what there is room for; say whether the queue is empty."""
+        while len(self.slots) < self.parallel and not self.stops:
+            if not free_enough(self.folder):
+                self.stop(f"the disk that holds {self.folder.path} is nearly full")
+                break
+            claim = self.ledger.claim()
+            if claim is not None:
+                self._begin(claim, self._row(claim.trial))
+                continue
+            proposed = self.propose()
+            if proposed is None:
+                self._claim_at = now + IDLE_SECONDS
+                return True
+            self._begin(*proposed)
+        return False
+
+    def _row(self, trial: str) -> Row:
+        if trial not in self._rows:
+            self._rows = {row.trial: row for row in read_design(self.folder.design)}
+        return self._rows[trial]
+
+    def _begin(self, claim: Claim, row: Row) -> None:
+        objection = self.objection(row)
+        if objection is not None:
+            path = self.folder.attempt(row.trial, claim.attempt)
+            path.mkdir(parents=True, exist_ok=True)
+            write_outcome(path, Outcome("infeasible", cause="constraint", message=objection))
+            record = read_record(self.folder, row, self.round.objective, self.round.retry.attempts)
+            self.ledger.finish(claim, record)
+            self.view.ended(record)
+            return
+        try:
+            running = start_attempt(self.folder, self.round, row, claim.attempt, self.launcher)
+        except OSError as error:
+            self.ledger.interrupted(claim, str(error), 0.0, True)
+            self.stop(f"{row.trial} cannot start ({error})")
+            return
+        self.slots.append(Slot(claim, row, running, time.monotonic() + self.round.storage.beat))
+
+    def _nobody_else_runs(self) -> bool:
+        # What another driver runs may yet fall to this one, and so may what waits for its time.
+        return not {"waiting", "running"} & set(self.ledger.states().values())
