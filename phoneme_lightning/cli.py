@@ -1,14 +1,13 @@
 """phoneme-cli: fit, validate, test and predict, each from a config and dotted keys."""
 
-import json
 import os
-import shlex
+import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -18,52 +17,54 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.data.module import input_features
 from phoneme_lightning.errors import InputError, run_command
-from phoneme_lightning.inference.reports import (
-    CollectPredictions,
-    draw_fit,
-    report_test,
-    write_prediction,
-)
+from phoneme_lightning.inference.evaluation import Evaluation
+from phoneme_lightning.inference.reports import CollectPredictions, draw_fit
 from phoneme_lightning.inference.scores import append_score
+from phoneme_lightning.models.cost import count_parameters
 from phoneme_lightning.parser import PhonemeParser
 from phoneme_lightning.phones import NUM_PHONES
 from phoneme_lightning.training.callbacks import (
     EndWithValidation,
     ReseedEachStep,
-    StopWhenDiverged,
+    StopWhenAsked,
     Throughput,
-    checkpoints,
 )
+from phoneme_lightning.training.checkpoints import checkpoints
 from phoneme_lightning.training.classifier import PhonemeClassifier
+from phoneme_lightning.training.divergence import DivergenceSettings, StopWhenDiverged
+from phoneme_lightning.training.environment import git_state, write_environment
 from phoneme_lightning.training.metrics_csv import MetricsCsv
+from phoneme_lightning.training.outcome import (
+    Outcome,
+    forget_outcome,
+    read_outcome,
+    record_failure,
+    write_outcome,
+)
 from phoneme_lightning.training.progress import Announce, FitProgress
 from phoneme_lightning.training.record import WriteRecord, read_record
 from phoneme_lightning.training.run import (
+    TERMINATED,
     RunSettings,
+    exit_on_sigterm,
+    is_run,
     log_to,
     new_run_folder,
     record_command,
     run_folder_of,
     say,
+    say_what_is_next,
     show_on_screen,
 )
-from phoneme_lightning.training.trainer import PhonemeTrainer, resolve_precision
+from phoneme_lightning.training.trainer import (
+    TRAINER_DEFAULTS,
+    PhonemeTrainer,
+    check_options,
+    resolve_precision,
+)
 from phoneme_lightning.training.wandb_logger import WandbSettings, finish_wandb, start_wandb
 
 __all__ = ["PhonemeCLI", "main"]
-
-TRAINER_DEFAULTS = {
-    "devices": 1,
-    "max_steps": 2_000,
-    "val_check_interval": 500,
-    "check_val_every_n_epoch": None,
-    "gradient_clip_val": 1.0,
-    "log_every_n_steps": 10,
-    "num_sanity_val_steps": 0,
-    "use_distributed_sampler": False,
-    "enable_autolog_hparams": False,
-    "enable_model_summary": False,
-}
 
 
 class PhonemeCLI(LightningCLI):
@@ -74,9 +75,12 @@ class PhonemeCLI(LightningCLI):
     """
 
     def __init__(self, args: ArgsType = None) -> None:
-        set_parsing_settings(docstring_parse_attribute_docstrings=True)
+        self.start = time.perf_counter()
         self.exit_code = 0
         self.arguments = list(sys.argv[1:] if args is None else args)
+        # To find the texts that help shows takes a second.
+        texts = any(re.search(r"^-h$|help|print_config", word) for word in self.arguments)
+        set_parsing_settings(docstring_parse_attribute_docstrings=texts)
         super().__init__(
             PhonemeClassifier,
             PhonemeDataModule,
@@ -91,9 +95,19 @@ class PhonemeCLI(LightningCLI):
             args=args,
         )
 
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
+        """Leave the parsers of other subcommands empty: each takes a tenth of a second."""
+        first = next(iter(self.arguments), None)
+        if first in self.subcommands() and first != subcommand:
+            return self.init_parser(**kwargs)
+        return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the sections of the run and of W&B; tie what must agree."""
+        """Add the sections of the run, of divergence and of W&B; tie what must agree."""
         parser.add_class_arguments(RunSettings, "run")
+        parser.add_class_arguments(DivergenceSettings, "divergence")
         parser.add_class_arguments(WandbSettings, "wandb")
         parser.add_argument(
             "--resolved",
@@ -148,6 +162,16 @@ class PhonemeCLI(LightningCLI):
         )
         return config
 
+    def instantiate_classes(self) -> None:
+        """Build everything; a new fit that cannot be built says so in the folder it was given."""
+        given = self._settings.run.folder
+        if self.subcommand != "fit" or self.checkpoint or not given or is_run(given):
+            return super().instantiate_classes()
+        Path(given).mkdir(parents=True, exist_ok=True)
+        forget_outcome(given)
+        with record_failure(Path(given), lambda: {"seconds": time.perf_counter() - self.start}):
+            super().instantiate_classes()
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the run's folder, the loggers and callbacks, and the trainer."""
         options = self._get(self.config_init, "trainer")
@@ -158,18 +182,16 @@ class PhonemeCLI(LightningCLI):
         precision = self.precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": self.datamodule.resolved_corpus, "precision": precision}
         config = self.record = {**self._resolved_config(), "resolved": resolved}
-        known = run_folder_of(self.checkpoint) if self.checkpoint else None
-        if known and not self.run_settings.folder:
-            self.folder = known
-        else:
-            self.folder = new_run_folder(self.run_settings, config)
+        self.folder = self._known_folder() or new_run_folder(self.run_settings, config)
         log_to(self.folder)
-        record_command(self.folder)
+        self.git = git_state()
+        record_command(self.folder, str(self.git or "not in a git checkout"))
         say(f"run folder: {self.folder}")
         self.collected = CollectPredictions()
         callbacks: list[Callback] = [self.collected]
         loggers: list[Any] = []
         if self.subcommand == "fit":
+            forget_outcome(self.folder)
             text = yaml.safe_dump(config, sort_keys=False)
             (self.folder / "config.yaml").write_text(text, encoding="utf-8")
             metrics = MetricsCsv(self.folder / "metrics.csv")
@@ -177,14 +199,16 @@ class PhonemeCLI(LightningCLI):
                 metrics.cut_after(self.first_step)
             loggers = [metrics]
             said = f"{precision} (auto)" if options.precision == "auto" else precision
+            self.stop = StopWhenAsked(self.folder)
             callbacks += [
                 Announce(self.datamodule.description, said),
                 ReseedEachStep(self._get(self.config_init, "seed_everything")),
                 Throughput(),
-                StopWhenDiverged(),
+                StopWhenDiverged(self._get(self.config_init, "divergence")),
                 EndWithValidation(),
+                self.stop,
                 WriteRecord(config, resolved, self.datamodule.store.path.resolve()),
-                *checkpoints(str(self.folder / "checkpoints")),
+                *checkpoints(str(self.folder / "checkpoints"), self.run_settings.keep_best),
             ]
             if options.enable_progress_bar is not False:
                 callbacks.append(FitProgress())
@@ -194,68 +218,81 @@ class PhonemeCLI(LightningCLI):
         kwargs |= {"logger": loggers or False, "default_root_dir": str(self.folder)}
         return super().instantiate_trainer(**kwargs)
 
+    def _known_folder(self) -> Path | None:
+        """Give the folder of the run that the checkpoint stands in, unless another was given."""
+        known = run_folder_of(self.checkpoint) if self.checkpoint else None
+        given = self.run_settings.folder
+        return known if known and (not given or Path(given).resolve() == known) else None
+
     def _check(self, options: Any) -> None:
         """Refuse what would fail late or go wrong.
 
         Raises:
             InputError: it names the key.
         """
-        if options.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-            raise InputError(
-                f"trainer.accelerator is {options.accelerator!r}, but PyTorch finds no GPU here: "
-                "leave it out, or give cpu"
-            )
-        if options.devices not in (1, "1", [0]) or options.num_nodes != 1:
-            raise InputError(
-                f"trainer.devices is {options.devices}: this version fits on one device, give 1"
-            )
-        if options.max_steps == 0:
-            raise InputError(
-                "trainer.max_steps is 0: give at least 1, or -1 with trainer.max_epochs"
-            )
-        resumed = self.subcommand == "fit" and self.checkpoint
-        if resumed and 0 < options.max_steps <= self.first_step:
-            raise InputError(
-                f"{self.checkpoint} is at step {self.first_step}, where this fit ends: "
-                f"to train on give trainer.max_steps above {self.first_step}"
-            )
-        if self.subcommand == "fit" and self.model.num_classes != NUM_PHONES:
+        check_options(options)
+        if self.subcommand != "fit":
+            return
+        if self.checkpoint and 0 < options.max_steps <= self.first_step:
+            # One that was cut off after its last step has still to be wound up.
+            known = self._known_folder()
+            if options.max_steps < self.first_step or not known or read_outcome(known):
+                raise InputError(
+                    f"{self.checkpoint} is at step {self.first_step}, where this fit ends: "
+                    f"to train on give trainer.max_steps above {self.first_step}"
+                )
+        if self.model.num_classes != NUM_PHONES:
             raise InputError(
                 f"model.num_classes is {self.model.num_classes}, but "
                 f"{self.datamodule.store.path} is labelled with {NUM_PHONES} phones: leave it out"
             )
 
+    def _facts(self) -> dict[str, Any]:
+        """Give what an outcome says beside the end itself."""
+        return {
+            "stopped_early": "asked" if self.stop.obeyed else None,
+            "step": self.trainer.global_step,
+            "seconds": time.perf_counter() - self.start,
+            "parameters": count_parameters(self.model),
+        }
+
     def fit(self, **kwargs: Any) -> None:
+        """Train, draw and score; as the last act say in outcome.json what became of it."""
+        with record_failure(self.folder, self._facts):
+            self._fit()
+        self.stop.file.unlink(missing_ok=True)
+        write_outcome(self.folder, Outcome("completed", **self._facts()))
+
+    def _fit(self) -> None:
         """Train; draw the curves and confusions; score the test split where that was asked for."""
         best = self.folder / "checkpoints" / "best.ckpt"
         pictures: dict[str, Path] = {}
-        wandb = start_wandb(
-            self._get(self.config_init, "wandb"), self.folder, self.run_settings.name, self.record
-        )
-        if wandb:
-            self.trainer.loggers = [*self.trainer.loggers, wandb]
+        wandb, exit_code = None, 1
+        device = self.trainer.strategy.root_device
+        write_environment(self.folder, self.git, self.datamodule.store, device, self.precision)
         try:
+            settings = self._get(self.config_init, "wandb")
+            wandb = start_wandb(settings, self.folder, self.run_settings.name, self.record)
+            if wandb:
+                self.trainer.loggers = [*self.trainer.loggers, wandb]
             self.trainer.fit(
                 self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
             )
+            self.trainer.loggers = []  # their rows are the fit's
             if best.is_file():
+                if not self.model.val_metrics.confusion.any():  # resumed after its last step
+                    self.trainer.validate(self.model, self.datamodule, verbose=False)
                 pictures = draw_fit(self.folder, self.model.val_metrics)
             if self.run_settings.test_after_fit and best.is_file():
-                self.trainer.loggers = []  # their rows are the fit's
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
+            exit_code = 0
         except SystemExit as error:
-            # Lightning answers Ctrl-C with exit code 1, as if the fit had failed.
-            raise (KeyboardInterrupt if self.trainer.interrupted else error) from None
+            # Lightning answers Ctrl-C with exit code 1, and SIGTERM with none.
+            raise (KeyboardInterrupt if error.code == 1 else SystemExit(TERMINATED)) from None
         finally:
-            finish_wandb(wandb, pictures)
-            say(f"all of this run: {self.folder}")
-            if best.is_file():
-                last = best.with_name("last.ckpt")
-                say(f"score it: phoneme-cli test --ckpt_path {shlex.quote(str(best))}")
-                say(f"train on: phoneme-cli fit --ckpt_path {shlex.quote(str(last))}")
-            else:
-                say("no weights were saved: that comes with the first validation")
+            finish_wandb(wandb, pictures, exit_code)
+            say_what_is_next(self.folder)
 
     def test(self, **kwargs: Any) -> None:
         """Score the test split where it has labels, else the validation split; predict it."""
@@ -264,57 +301,24 @@ class PhonemeCLI(LightningCLI):
 
     def predict(self, **kwargs: Any) -> None:
         """Write prediction.csv."""
-        self._predict(self.checkpoint)
+        assert self.checkpoint is not None
+        self._evaluation.predict(self.checkpoint)
 
     def validate(self, **kwargs: Any) -> None:
         """Score the validation split."""
-        self._validate(self.checkpoint)
+        assert self.checkpoint is not None
+        self._evaluation.validate(self.checkpoint)
 
-    def _validate(self, checkpoint: str | None) -> None:
-        seen = self.trainer.validate(
-            self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
-        )[0]
-        draw_fit(self.folder, self.model.val_metrics)
-        seen = {name: value for name, value in seen.items() if name != "step"}
-        record = {"checkpoint": checkpoint, "precision": self.precision, **seen}
-        text = json.dumps(record, indent=2)
-        (self.folder / "validation.json").write_text(text + "\n", encoding="utf-8")
-        shown = (
-            f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in seen.items()
+    @property
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(
+            self.trainer, self.model, self.datamodule, self.folder, self.precision, self.collected
         )
-        say("validation: " + "  ".join(shown))
-
-    def _predict(self, checkpoint: str | None) -> None:
-        self.trainer.predict(
-            self.model,
-            self.datamodule,
-            ckpt_path=checkpoint,
-            weights_only=True,
-            return_predictions=False,
-        )
-        write_prediction(self.folder, self.datamodule, self.collected.predictions)
 
     def _test(self, checkpoint: str) -> None:
-        if not self.datamodule.test_has_labels:
-            say(
-                f"the test split of {self.datamodule.store.path} has no labels: "
-                "here is the validation split instead, and the prediction"
-            )
-            self._validate(checkpoint)
-            self._predict(checkpoint)
+        record = self._evaluation.test(checkpoint)
+        if record is None:
             return
-        self.trainer.test(
-            self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
-        )
-        write_prediction(self.folder, self.datamodule, self.collected.predictions)
-        record = report_test(
-            self.folder,
-            self.datamodule,
-            self.collected.predictions,
-            self.model.test_metrics,
-            checkpoint=checkpoint,
-            precision=self.precision,
-        )
         append_score(record, Path(self.run_settings.root) / "scores.jsonl")
         margin = self.run_settings.beat_baselines_by
         baseline = max(record["silence_share"], record["linear_probe"])
@@ -327,11 +331,16 @@ def main() -> None:
     """Run `phoneme-cli`."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     show_on_screen()
+    exit_on_sigterm()
     run_command(_main)
 
 
 def _main() -> int:
     try:
         return PhonemeCLI().exit_code
+    except SystemExit as error:
+        if error.code == TERMINATED:
+            say("ended by SIGTERM")
+        raise
     except MisconfigurationException as error:
         raise InputError(str(error)) from error

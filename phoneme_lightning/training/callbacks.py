@@ -6,64 +6,17 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.data.sampler import seed_of
-from phoneme_lightning.errors import InputError
-from phoneme_lightning.training.classifier import PhonemeClassifier
-from phoneme_lightning.training.run import say
 
-__all__ = ["EndWithValidation", "ReseedEachStep", "StopWhenDiverged", "Throughput", "checkpoints"]
+__all__ = ["EndWithValidation", "ReseedEachStep", "StopWhenAsked", "Throughput", "log_every"]
 
 
-MOST_LOST_IN_A_ROW = 20
-
-
-def _log_every(trainer: Trainer) -> int:
+def log_every(trainer: Trainer) -> int:
+    """Give after how many steps metrics are logged."""
     steps: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
     return max(1, steps)
-
-
-class MovableCheckpoint(ModelCheckpoint):
-    """Lightning's, but it knows its best score again after the run's folder was moved."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the paths of the old folder for those of the new one, where the file is there."""
-        old, new = state_dict.get("dirpath"), str(self.dirpath)
-        if old and old != new and (Path(new) / f"{self.filename}.ckpt").is_file():
-            state_dict = _rename(state_dict, old, new)
-        super().load_state_dict(state_dict)
-
-
-def _rename(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, dict):
-        return {_rename(key, old, new): _rename(item, old, new) for key, item in value.items()}
-    return value.replace(old, new) if isinstance(value, str) else value
-
-
-def checkpoints(folder: str) -> list[ModelCheckpoint]:
-    """Keep the weights that validated best as best.ckpt, and the latest as last.ckpt.
-
-    Both are written at the end of a validation, so that a resumed fit neither repeats nor skips
-    one. One callback cannot do both: its last.ckpt follows the best.
-
-    Args:
-        folder: where the files go.
-    """
-    monitors = {"best": "val/frame_accuracy", "last": None}
-    return [
-        MovableCheckpoint(
-            dirpath=folder,
-            filename=name,
-            monitor=monitor,
-            mode="max",
-            every_n_epochs=1,
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        )
-        for name, monitor in monitors.items()
-    ]
 
 
 class ReseedEachStep(Callback):
@@ -96,37 +49,21 @@ class EndWithValidation(Callback):
             trainer.should_stop = True
 
 
-class StopWhenDiverged(Callback):
-    """Say when gradients were not finite and were dropped; stop when they no longer are.
+class StopWhenAsked(Callback):
+    """End the fit after a validation, once a file named `stop` is in the run's folder.
 
-    A few may be lost to overflow, or to a fault of a low-precision kernel, without harm.
+    Args:
+        folder: the run's.
     """
 
-    def __init__(self) -> None:
-        self.said = 0
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "stop"
+        self.obeyed = False
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Look at the counts, when metrics are logged anyway.
-
-        Raises:
-            InputError: the last MOST_LOST_IN_A_ROW gradients were all lost.
-        """
-        assert isinstance(pl_module, PhonemeClassifier)
-        if trainer.global_step % _log_every(trainer):
-            return
-        if int(pl_module.lost_in_a_row) >= MOST_LOST_IN_A_ROW:
-            raise InputError(
-                f"the fit has diverged: no gradient is finite since step "
-                f"{trainer.global_step - int(pl_module.lost_in_a_row) + 1}; lower "
-                "model.optimizer.init_args.lr, raise model.warmup_steps, "
-                "or try trainer.precision 32-true"
-            )
-        lost = int(pl_module.lost_gradients)
-        if lost > self.said:
-            say(f"step {trainer.global_step}: {lost} gradients so far were not finite and dropped")
-            self.said = lost
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look for the file; a fit that ends here anyway is not stopped early."""
+        if self.file.exists() and trainer.global_step < trainer.estimated_stepping_batches:
+            trainer.should_stop = self.obeyed = True
 
 
 class Throughput(Callback):
@@ -180,7 +117,7 @@ class Throughput(Callback):
         now = time.perf_counter()
         self.busy_seconds += now - self.mark
         self.mark = now
-        if trainer.global_step % _log_every(trainer) == 0:
+        if trainer.global_step % log_every(trainer) == 0:
             seconds = self.busy_seconds + self.wait_seconds
             pl_module.log_dict(
                 {

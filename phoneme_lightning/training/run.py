@@ -4,11 +4,12 @@ import hashlib
 import logging
 import os
 import shlex
-import subprocess
+import signal
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import yaml
@@ -17,14 +18,21 @@ from phoneme_lightning import __version__
 from phoneme_lightning.errors import InputError
 
 __all__ = [
+    "TERMINATED",
     "RunSettings",
+    "exit_on_sigterm",
+    "is_run",
     "log_to",
     "new_run_folder",
     "record_command",
     "run_folder_of",
     "say",
+    "say_what_is_next",
     "show_on_screen",
 ]
+
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a command that SIGTERM ended."""
 
 LOGGED = ("phoneme_lightning", "lightning.pytorch", "py.warnings")
 
@@ -44,11 +52,18 @@ class RunSettings:
     folder: str | None = None
     """Folder of this run, in place of the one made from root, name, time and hash."""
 
+    keep_best: int = 1
+    """How many of the weights that validated best to keep: best.ckpt, and step=<step>.ckpt."""
+
     test_after_fit: bool = False
     """Score the best weights on the test split when the fit is over."""
 
     beat_baselines_by: float = 0.0
     """Exit with code 1 unless the test score beats silence and a linear probe by this share."""
+
+    def __post_init__(self) -> None:
+        if self.keep_best < 1:
+            raise InputError(f"run.keep_best is {self.keep_best}: give at least 1")
 
 
 def say(message: str) -> None:
@@ -65,16 +80,39 @@ class _Screen(logging.Handler):
 
 def show_on_screen() -> None:
     """Let what is said appear on standard output; without this the library stays silent."""
-    _logger.addHandler(_Screen())
+    if not any(isinstance(handler, _Screen) for handler in _logger.handlers):
+        _logger.addHandler(_Screen())
     _logger.setLevel(logging.INFO)
     for noisy in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def exit_on_sigterm() -> None:
+    """Let SIGTERM leave through every `finally`, with an exit code that says so.
+
+    By itself it ends a process at once, and during a fit Lightning makes exit code 0 of it. Only
+    the first one counts: what is being closed then shall not be cut off.
+    """
+    told = False
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def is_run(folder: str | Path) -> bool:
+    """Tell whether a run began in a folder."""
+    return (Path(folder) / "config.yaml").is_file()
+
+
 def run_folder_of(checkpoint: str | Path) -> Path | None:
     """Give the run's folder in which a checkpoint stands, if it stands in one."""
     folder = Path(checkpoint).resolve().parent.parent
-    return folder if (folder / "config.yaml").is_file() else None
+    return folder if is_run(folder) else None
 
 
 def new_run_folder(settings: RunSettings, config: dict[str, Any]) -> Path:
@@ -89,7 +127,7 @@ def new_run_folder(settings: RunSettings, config: dict[str, Any]) -> Path:
     """
     if settings.folder:
         folder = Path(settings.folder)
-        if (folder / "config.yaml").exists():
+        if is_run(folder):
             raise InputError(
                 f"run.folder is {settings.folder}, where a run is already: give another, or go on "
                 f"with --ckpt_path {folder / 'checkpoints' / 'last.ckpt'}"
@@ -109,33 +147,27 @@ def new_run_folder(settings: RunSettings, config: dict[str, Any]) -> Path:
     raise FileExistsError(folder)
 
 
-def record_command(folder: Path) -> None:
+def record_command(folder: Path, sources: str) -> None:
     """Append the exact command, the versions and the state of the sources to command.txt."""
     lines = [
         f"# {time.strftime('%Y-%m-%d %H:%M:%S %z')}, in {os.getcwd()}",
-        f"# phoneme-lightning {__version__}, python {sys.version.split()[0]}, {_git_state()}",
+        f"# phoneme-lightning {__version__}, python {sys.version.split()[0]}, {sources}",
         shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     ]
     with (folder / "command.txt").open("a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
 
 
-def _git_state() -> str:
-    def git(*words: str) -> str:
-        sources = Path(__file__).parent
-        result = subprocess.run(
-            ["git", *words], cwd=sources, capture_output=True, text=True, check=True, timeout=10
-        )
-        return result.stdout.strip()
-
-    try:
-        commit, changed = (
-            git("rev-parse", "HEAD"),
-            git("status", "--porcelain", "--untracked-files=no"),
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "not in a git checkout"
-    return f"git {commit}" + (" with uncommitted changes" if changed else "")
+def say_what_is_next(folder: Path) -> None:
+    """Say what can be done with what a fit left in its folder."""
+    say(f"all of this run: {folder}")
+    best = folder / "checkpoints" / "best.ckpt"
+    if best.is_file():
+        say(f"score it: phoneme-cli test --ckpt_path {shlex.quote(str(best))}")
+        last = shlex.quote(str(best.with_name("last.ckpt")))
+        say(f"train on: phoneme-cli fit --ckpt_path {last}")
+    else:
+        say("no weights were saved: that comes with the first validation")
 
 
 def log_to(folder: Path) -> None:

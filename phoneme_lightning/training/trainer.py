@@ -6,7 +6,22 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import Accelerator, CUDAAccelerator
 
-__all__ = ["PhonemeTrainer", "Precision", "resolve_precision"]
+from phoneme_lightning.errors import InputError
+
+__all__ = ["TRAINER_DEFAULTS", "PhonemeTrainer", "Precision", "check_options", "resolve_precision"]
+
+TRAINER_DEFAULTS = {
+    "devices": 1,
+    "max_steps": 2_000,
+    "val_check_interval": 500,
+    "check_val_every_n_epoch": None,
+    "gradient_clip_val": 1.0,
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+    "enable_autolog_hparams": False,
+    "enable_model_summary": False,
+}
 
 Precision = Literal["auto", "bf16-mixed", "16-mixed", "32-true"]
 
@@ -32,6 +47,28 @@ def resolve_precision(precision: Precision, accelerator: str | Accelerator = "au
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     has_bf16 = any(getattr(torch.cpu, name, lambda: False)() for name in names)
     return "bf16-mixed" if has_bf16 and accelerator in ("auto", "cpu") else "32-true"
+
+
+def check_options(options: Any) -> None:
+    """Refuse settings of the trainer that would fail late or go wrong.
+
+    Args:
+        options: the `trainer` section of the config.
+
+    Raises:
+        InputError: it names the key.
+    """
+    if options.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise InputError(
+            f"trainer.accelerator is {options.accelerator!r}, but PyTorch finds no GPU here: "
+            "leave it out, or give cpu"
+        )
+    if options.devices not in (1, "1", [0]) or options.num_nodes != 1:
+        raise InputError(
+            f"trainer.devices is {options.devices}: this version fits on one device, give 1"
+        )
+    if options.max_steps == 0:
+        raise InputError("trainer.max_steps is 0: give at least 1, or -1 with trainer.max_epochs")
 
 
 class PhonemeTrainer(Trainer):

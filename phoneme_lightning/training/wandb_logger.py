@@ -1,7 +1,7 @@
 """Weights & Biases: online with a key, offline without, and never in the way of a fit."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -35,6 +35,15 @@ class WandbSettings:
 
     tags: list[str] | None = None
     """Words to find runs by."""
+
+    job_type: str | None = None
+    """Kind of the run, to tell runs of one group apart."""
+
+    id: str | None = None
+    """The run's own name in W&B, unlike all others; without it, that of the run's folder."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    """More values to file the run by, which W&B's panels compare; dotted names are fine."""
 
 
 def _find_mode(settings: WandbSettings) -> Literal["online", "offline", "disabled"]:
@@ -107,13 +116,14 @@ def _start(
     run = wandb.init(
         project=settings.project,
         name=name,
-        id=folder.resolve().name,
+        id=settings.id or folder.resolve().name,
         dir=folder,
         mode=mode,
         resume="allow" if mode == "online" else None,
         group=settings.group,
+        job_type=settings.job_type,
         tags=settings.tags,
-        config=config,
+        config={**config, **settings.config},
         settings=wandb.Settings(silent=True, init_timeout=START_TIMEOUT_SECONDS),
     )
     run.define_metric("trainer/global_step")
@@ -126,12 +136,15 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def finish_wandb(logger: "WandbLogger | None", pictures: dict[str, Path]) -> None:
+def finish_wandb(
+    logger: "WandbLogger | None", pictures: dict[str, Path], exit_code: int = 0
+) -> None:
     """Log a run's pictures and close it.
 
     Args:
         logger: as `start_wandb` gave it.
         pictures: name -> PNG file.
+        exit_code: 0 where the fit came to its end; else W&B shows the run as failed.
     """
     if logger is None:
         return
@@ -139,7 +152,8 @@ def finish_wandb(logger: "WandbLogger | None", pictures: dict[str, Path]) -> Non
 
     try:
         run = logger.experiment
-        run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
-        run.finish()
+        if pictures:
+            run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
+        run.finish(exit_code)
     except Exception as error:
         say(f"Weights & Biases missed the end of the run ({_first_line(error)}); its folder has it")

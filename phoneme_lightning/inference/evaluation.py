@@ -1,0 +1,91 @@
+"""Trained weights over a whole split: validate, predict, test."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from phoneme_lightning.data import PhonemeDataModule
+from phoneme_lightning.inference.reports import (
+    CollectPredictions,
+    draw_fit,
+    report_test,
+    write_prediction,
+)
+from phoneme_lightning.training.classifier import PhonemeClassifier
+from phoneme_lightning.training.run import say
+
+__all__ = ["Evaluation"]
+
+
+@dataclass
+class Evaluation:
+    """What weights are evaluated with.
+
+    Attributes:
+        trainer: has `collected` among its callbacks.
+        model: its weights come from the checkpoint.
+        data: whose splits are scored.
+        folder: the run's; what is found out goes there.
+        precision: what is calculated in.
+        collected: gathers the predictions.
+    """
+
+    trainer: Trainer
+    model: PhonemeClassifier
+    data: PhonemeDataModule
+    folder: Path
+    precision: str
+    collected: CollectPredictions
+
+    def validate(self, checkpoint: str) -> None:
+        """Score the validation split; write validation.json and draw what is confused."""
+        seen = self.trainer.validate(
+            self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
+        )[0]
+        draw_fit(self.folder, self.model.val_metrics)
+        seen = {name: value for name, value in seen.items() if name != "step"}
+        record = {"checkpoint": checkpoint, "precision": self.precision, **seen}
+        text = json.dumps(record, indent=2)
+        (self.folder / "validation.json").write_text(text + "\n", encoding="utf-8")
+        shown = (
+            f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in seen.items()
+        )
+        say("validation: " + "  ".join(shown))
+
+    def predict(self, checkpoint: str) -> None:
+        """Write prediction.csv."""
+        self.trainer.predict(
+            self.model, self.data, ckpt_path=checkpoint, weights_only=True, return_predictions=False
+        )
+        write_prediction(self.folder, self.data, self.collected.predictions)
+
+    def test(self, checkpoint: str) -> dict[str, Any] | None:
+        """Score the test split and predict it.
+
+        Returns:
+            What `report_test` gives; None where the test split has no labels: then the validation
+            split was scored in its place.
+        """
+        if not self.data.test_has_labels:
+            say(
+                f"the test split of {self.data.store.path} has no labels: "
+                "here is the validation split instead, and the prediction"
+            )
+            self.validate(checkpoint)
+            self.predict(checkpoint)
+            return None
+        self.trainer.test(
+            self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
+        )
+        write_prediction(self.folder, self.data, self.collected.predictions)
+        return report_test(
+            self.folder,
+            self.data,
+            self.collected.predictions,
+            self.model.test_metrics,
+            checkpoint=checkpoint,
+            precision=self.precision,
+        )
