@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep.attempt import prune_checkpoints
+from phoneme_lightning.sweep.disk import prune_checkpoints
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.leaderboard import (
     arm_rows,
@@ -39,7 +39,7 @@ def conclude(folder: RoundFolder, round: Round) -> int:
         The exit code: 1 where trials failed, or none was completed.
     """
     records = read_records(folder, round.objective, round.retry.attempts)
-    prune_checkpoints(folder, records)
+    prune_checkpoints(folder, records, round.objective)
     console = Console()
     console.print(as_table(trial_rows(records, round.objective)[:SHOWN], title(round)))
     if len({record.arm for record in records}) > 1:

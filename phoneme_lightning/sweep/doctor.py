@@ -68,8 +68,8 @@ def _dead_worker(folder: RoundFolder, record: TrialRecord) -> list[str]:
         return []
     try:
         told = json.loads((attempts[-1] / "attempt.json").read_text(encoding="utf-8"))
-        pid, host = int(told["pid"]), told["host"]
-    except (OSError, ValueError, KeyError, TypeError):
+        host, _, pid = told["worker"].rpartition(":")
+    except (OSError, ValueError, KeyError):
         return []
     if host != socket.gethostname() or Path(f"/proc/{pid}").exists() or not Path("/proc").exists():
         return []

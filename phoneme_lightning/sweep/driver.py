@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from phoneme_lightning.sweep.attempt import Ended, RunningAttempt, free_enough, start_attempt
+from phoneme_lightning.sweep.attempt import Ended, RunningAttempt, start_attempt
 from phoneme_lightning.sweep.design import Row, read_design
+from phoneme_lightning.sweep.disk import free_enough
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher
 from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Claim, Ledger, LostLease

@@ -3,13 +3,13 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.design import Row, write_design
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
+from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Budget, Goal, Round, Training
 from phoneme_lightning.sweep.round_file import dump_round
 from phoneme_lightning.training.metrics_csv import read_metrics
@@ -51,7 +51,7 @@ def import_runs(source: Path, name: str, root: Path) -> tuple[RoundFolder, list[
     root.mkdir(parents=True, exist_ok=True)
     folder = RoundFolder(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
     folder.path.chmod(0o755)
-    flat = [_flatten(config) for _, config, _ in found]
+    flat = [flatten(config) for _, config, _ in found]
     keys = sorted({key for settings in flat for key in settings})
     varied = [
         key
@@ -101,13 +101,3 @@ def _infer_outcome(run: Path) -> Outcome | None:
     if not step or step < steps:
         return None
     return Outcome("completed", step=step)
-
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, dict) and value:
-        return {
-            name: inner
-            for key, item in value.items()
-            for name, inner in _flatten(item, f"{prefix}{key}.").items()
-        }
-    return {prefix[:-1]: value}

@@ -15,6 +15,7 @@ from phoneme_lightning.corpora.choose import choose_store
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.design import Row, append_design, design, read_design
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder, write_atomically
+from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_file import dump_round, make_quick, read_round
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
@@ -127,12 +128,14 @@ def _pin_corpus(wanted: Round, configs: list[Path]) -> str:
 
     `auto` would change its meaning when another corpus is prepared while the round runs.
     """
-    data = {"corpus": "auto", "root": "data"}
-    for settings in (*(_read(config) for config in configs), nested(wanted.overrides)):
-        data |= {key: settings.get("data", {}).get(key, value) for key, value in data.items()}
-    store, root = choose_store(data["corpus"], data["root"]), Path(data["root"])
+    told = {"data.corpus": "auto", "data.root": "data"}
+    for settings in (*map(_read, configs), wanted.overrides):
+        told |= {key: value for key, value in flatten(settings).items() if key in told}
+    store, root = choose_store(told["data.corpus"], told["data.root"]), Path(told["data.root"])
     corpus = store.relative_to(root) if store.is_relative_to(root) else store
-    return f"# what data.corpus, {data['corpus']}, was when the round began\ndata:\n  corpus: {corpus}\n"
+    return f"# {told['data.corpus']}, when the round began\n" + dump_yaml(
+        {"data": {"corpus": str(corpus)}}
+    )
 
 
 def _designed(wanted: Round) -> list[Row]:

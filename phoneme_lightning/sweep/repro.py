@@ -10,7 +10,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Round
-from phoneme_lightning.training.environment import describe_git
+from phoneme_lightning.training.environment import git_state
 from phoneme_lightning.training.metrics_csv import read_metrics
 
 __all__ = ["differences", "print_repro", "repro_command", "run_again"]
@@ -40,9 +40,9 @@ def repro_command(folder: RoundFolder, record: TrialRecord, out: Path) -> list[s
 
 def print_repro(round: Round, record: TrialRecord, command: list[str]) -> None:
     """Print the command, and what of the sources has changed since."""
-    then, now = record.environment.get("git"), describe_git()
-    if then and then != now:
-        print(f"# trained at commit {then['commit']}; here is {now['commit'] if now else 'none'}")
+    then, now = record.environment.get("git"), git_state()
+    if then and (now is None or now.dirty or now.commit != then["commit"]):
+        print(f"# trained at git {then['commit']}; here is {now or 'no git checkout'}")
     if then and then["dirty"] and record.folder:
         print(f"# with uncommitted changes: git apply {record.folder / 'git.diff'}")
     print(f"OMP_NUM_THREADS={round.budget.threads} {shlex.join(command)}")

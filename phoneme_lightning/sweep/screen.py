@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from phoneme_lightning.sweep.attempt import OUTPUT
 from phoneme_lightning.sweep.driver import Driver, View
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.progress import Progress, RoundWatch, clock, now
@@ -104,8 +105,8 @@ class Screen(View):
         if record.message and record.state != "completed":
             text += f": {record.message}"
         self.say(text)
-        if record.state == "failed" and record.folder and (record.folder / "log.txt").is_file():
-            log = (record.folder / "log.txt").read_text("utf-8", errors="replace")
+        if record.state == "failed" and record.folder and (record.folder / OUTPUT).is_file():
+            log = (record.folder / OUTPUT).read_text("utf-8", errors="replace")
             for line in log.splitlines()[-5:]:
                 self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
 

@@ -1,11 +1,18 @@
 """What the tests of whole rounds share: a place with a tiny corpus, a config and a round file."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from phoneme_lightning.sweep.design import Row, write_design
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.round import Budget, Goal, Round, Tracking, Training
+from phoneme_lightning.sweep.round_file import dump_round
+from phoneme_lightning.training.outcome import Outcome, write_outcome
 
 CONFIG = """
 seed_everything: 0
@@ -67,7 +74,12 @@ class Place:
         return subprocess.Popen(
             [program, *words],
             cwd=self.path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "150"},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "COLUMNS": "150",
+                "PYTHONPATH": str(self.path),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -90,3 +102,48 @@ def place(tmp_path, make_store):
         (tmp_path / name).mkdir()
     (tmp_path / "configs/tiny.yaml").write_text(CONFIG)
     return Place(tmp_path)
+
+
+def plant_round(path, trials, **settings):
+    """Write a round's folder as its trials leave it, in the files' own formats.
+
+    Args:
+        path: the folder.
+        trials: trial -> {arm, values, state, cause, curve, environment}; without a state waiting.
+        settings: of the round, beside the least that it needs.
+    """
+    least = {
+        "goal": Goal("Which learning rate?"),
+        "base": ["configs/tiny.yaml"],
+        "budget": Budget(4),
+        "training": Training(30, 10),
+        "tracking": Tracking("offline"),
+    }
+    folder = RoundFolder(path)
+    (path / "configs").mkdir(parents=True)
+    (path / "configs/0-tiny.yaml").write_text(CONFIG)
+    folder.trials.mkdir()
+    folder.round.write_text(dump_round(Round(**least | settings, name=path.name)))
+    rows = []
+    for point, (trial, told) in enumerate(trials.items()):
+        rows.append(Row(trial, told.get("arm", "all"), point, 0, told["values"]))
+        if "state" not in told:
+            continue
+        attempt = folder.attempt(trial, 1)
+        attempt.mkdir(parents=True)
+        lines = [f"{10 * n},{value}" for n, value in enumerate(told.get("curve", ()), 1)]
+        (attempt / "metrics.csv").write_text("\n".join(["step,val/frame_accuracy", *lines, ""]))
+        (attempt / "environment.json").write_text(json.dumps(told.get("environment", {})))
+        (attempt / "overrides.yaml").write_text("{}\n")
+        (attempt / "config.yaml").write_text("resolved: {corpus: spoken}\n")
+        if told["state"] != "interrupted":
+            outcome = Outcome(told["state"], told.get("cause"), step=30, seconds=2.5, parameters=99)
+            write_outcome(attempt, outcome)
+    write_design(folder.design, rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plant():
+    """Give `plant_round`, for what reads a round's folder and runs nothing."""
+    return plant_round

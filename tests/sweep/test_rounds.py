@@ -1,0 +1,204 @@
+"""Whole rounds with real processes: run, stopped, killed, changed, extended, repeated."""
+
+import json
+import random
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.training.metrics_csv import read_metrics
+
+TWO_POINTS = "{points: 2, parallel: 2}"
+
+
+def table(place, name):
+    """Give what a round found, but for what the clock decides."""
+    rows = json.loads(place.sweep("leaderboard", name, "--json"))
+    return sorted((row["trial"], row["state"], row["best"], row["final"]) for row in rows)
+
+
+def outcomes(folder):
+    """Count the outcomes of each trial over its attempts."""
+    return {
+        trial.name: len(list(trial.glob("attempt-*/outcome.json")))
+        for trial in (folder / "trials").iterdir()
+    }
+
+
+def wait_for(found, seconds=60):
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not (seen := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return seen
+
+
+def test_a_round_from_its_file_to_its_leaderboard(place):
+    said = place.sweep("run", place.write("tiny"))
+    folder = place.rounds / "tiny"
+    assert set(outcomes(folder).values()) == {1}
+    assert len(outcomes(folder)) == 6
+    assert "best public score so far: " in said
+    assert (folder / "design.csv").read_text().startswith("trial,arm,point,seed,")
+
+    again = place.sweep("run", "sweeps/tiny.yaml")
+    assert "completed," not in again
+    assert set(outcomes(folder).values()) == {1}
+
+    assert re.search(r"constant\W+3", place.sweep("status", "tiny"))
+    best = json.loads(place.sweep("leaderboard", "tiny", "--json"))[0]
+    assert best["rank"] == 1
+    said = place.sweep("repro", "tiny", "best", "--check")
+    assert f"{best['trial']}: all are equal" in said
+    assert "sound" in place.sweep("doctor", "tiny")
+
+    shutil.rmtree(folder / "trials" / best["trial"])
+    assert best["trial"] in place.sweep("doctor", "tiny", code=1)
+    before = table(place, "tiny")
+    place.sweep("run", "sweeps/tiny.yaml")
+    assert len(table(place, "tiny")) == len(before) + 1
+
+    told = table(place, "tiny")
+    (folder / "study.journal").unlink()
+    assert "--rebuild-study" in place.sweep("run", "sweeps/tiny.yaml", code=2)
+    place.sweep("doctor", "tiny", "--rebuild-study")
+    place.sweep("run", "sweeps/tiny.yaml")
+    assert table(place, "tiny") == told
+    assert set(outcomes(folder).values()) == {1}
+
+
+def test_a_round_file_that_has_changed_is_refused(place):
+    place.sweep("run", place.write("tiny", budget=TWO_POINTS))
+    place.write("tiny", training="{steps: 9, evaluate_every: 3}")
+    said = place.sweep("run", "sweeps/tiny.yaml", code=2)
+    assert "-  steps: 12" in said
+    assert "+  steps: 9" in said
+    assert "--fork" in said
+    place.sweep("run", "sweeps/tiny.yaml", "--fork")
+    assert len(outcomes(place.rounds / "tiny-fork2")) == 6
+
+    place.write("tiny", budget="{points: 3, parallel: 1}")
+    place.sweep("run", "sweeps/tiny.yaml")
+    assert len(outcomes(place.rounds / "tiny")) == 6
+
+
+def test_extend_cancel_and_retry(place):
+    place.sweep("run", place.write("tiny", budget=TWO_POINTS))
+    folder = RoundFolder(place.rounds / "tiny")
+    before = folder.design.read_text()
+    place.sweep("extend", "tiny", "--points", "3")
+    assert folder.design.read_text().startswith(before)
+    place.sweep("cancel", "tiny", "p002-cosine-s0")
+    place.sweep("run", "sweeps/tiny.yaml")
+    assert len(table(place, "tiny")) == 5
+    place.sweep("retry", "tiny", "p002-cosine-s0")
+    place.sweep("run", "sweeps/tiny.yaml")
+    assert len(table(place, "tiny")) == 6
+    assert "more" in place.sweep("extend", "tiny", "--points", "3", code=2)
+
+
+@pytest.fixture
+def slow(place):
+    """Write a round whose steps take a while, and give its file."""
+    shutil.copy(Path(__file__).with_name("plants.py"), place.path)
+    slow_steps = "{trainer.callbacks: [{class_path: plants.Slow, init_args: {seconds: 0.1}}]}"
+    return place.write("slow", budget=TWO_POINTS, overrides=slow_steps)
+
+
+def test_ctrl_c_once_finishes_what_runs_and_twice_stops_now(place, slow):
+    folder = place.rounds / "slow"
+    driver = place.start("run", slow)
+    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
+    driver.send_signal(signal.SIGINT)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 1, said
+    assert "once more" in said
+    assert sorted(outcomes(folder).values()) == [1, 1]
+
+    driver = place.start("run", slow)
+    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 4)
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    driver.send_signal(signal.SIGINT)
+    said, _ = driver.communicate(timeout=60)
+    assert sorted(outcomes(folder).values()) == [0, 0, 1, 1], said
+    place.sweep("run", slow)
+    assert sorted(outcomes(folder).values()) == [1, 1, 1, 1]
+
+
+def test_two_drivers_share_a_round(place, slow):
+    drivers = [place.start("run", slow) for _ in range(2)]
+    said = [driver.communicate(timeout=120)[0] for driver in drivers]
+    assert [driver.returncode for driver in drivers] == [0, 0], said
+    assert sorted(outcomes(place.rounds / "slow").values()) == [1, 1, 1, 1]
+    assert all("slow: best" in words for words in said)
+
+
+def test_kills_change_nothing(place, slow):
+    place.sweep("run", slow)
+    quiet = table(place, "slow")
+    folder = place.rounds / "slow"
+    curves = {
+        trial.name: read_metrics(trial / "attempt-1/metrics.csv")
+        for trial in (folder / "trials").iterdir()
+    }
+    folder.rename(place.rounds / "quiet")
+
+    draw = random.Random(0)
+    for _ in range(6):
+        drivers = [place.start("run", slow) for _ in range(2)]
+        time.sleep(draw.uniform(3, 9))
+        for driver in drivers:
+            driver.kill()
+        for driver in drivers:
+            driver.communicate()
+    said = place.sweep("run", slow)
+    assert table(place, "slow") == quiet, said
+    assert set(outcomes(folder).values()) == {1}
+    for trial, quiet_curve in curves.items():
+        last = max(
+            (folder / "trials" / trial).glob("attempt-*"), key=lambda path: path.stat().st_mtime
+        )
+        curve = read_metrics(last / "metrics.csv")
+        named = "train/loss", "val/loss", "val/frame_accuracy"
+        assert [[row.get(name) for name in named] for row in curve] == [
+            [row.get(name) for name in named] for row in quiet_curve
+        ]
+
+
+def test_faults_are_told_apart(place):
+    shutil.copy(Path(__file__).with_name("plants.py"), place.path)
+    faults = ["Kill", "Term", "Crash", "Memory", "Hang", "Nan"]
+    arms = [
+        f"    {name}: {{trainer.callbacks: [{{class_path: plants.{name}}}]}}" for name in faults
+    ]
+    text = place.path / place.write("faults", budget="{points: 1, parallel: 2, trial_time: 8s}")
+    lines = text.read_text().replace(
+        "  model.schedule: {values: [constant, cosine]}",
+        "\n".join(["  fault:", "   values:", "    none: {trainer.callbacks: []}", *arms]),
+    )
+    lines = lines.replace("divergence: {loss_above: null}", "divergence: {lost_gradients: 3}")
+    text.write_text(lines)
+    place.sweep("run", "sweeps/faults.yaml", code=1)
+    folder = place.rounds / "faults"
+    found = {}
+    for trial in (folder / "trials").iterdir():
+        attempts = sorted(trial.glob("attempt-*"))
+        causes = [json.loads((a / "attempt.json").read_text())["interrupted"] for a in attempts]
+        outcome = json.loads((attempts[-1] / "outcome.json").read_text())
+        found[trial.name.split("-")[1].lower()] = causes, outcome["state"], outcome["cause"]
+    assert found == {
+        "none": ([None], "completed", None),
+        "kill": (["killed by SIGKILL", None], "completed", None),
+        "term": (["terminated", None], "completed", None),
+        "hang": (["timeout", None], "completed", None),
+        "crash": ([None], "failed", None),
+        "memory": ([None], "infeasible", "memory"),
+        "nan": ([None], "infeasible", "nan"),
+    }
