@@ -1,0 +1,55 @@
+"""What the tuning playbook would object to in a round, each objection with its rule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from phoneme_lightning.sweep.lint_rules import goal, roles, space, training
+from phoneme_lightning.sweep.lint_rules.case import Rule, Severity, make_case
+from phoneme_lightning.sweep.round import Round
+
+__all__ = ["RULES", "Objection", "lint"]
+
+RULES: dict[str, Rule] = {**goal.RULES, **roles.RULES, **space.RULES, **training.RULES}
+"""Rule -> who looks for breaches of it. A rule's name begins with its row in the playbook: A
+starting, B strategy, C design, D learning, E adopting, F after exploring, G stability, H pipeline.
+"""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A breach of a rule."""
+
+    rule: str
+    """Row of the playbook and short name."""
+
+    severity: Severity
+    """error: the round must not run; warning: it teaches less than it could; info: know it."""
+
+    key: str
+    """Key of the round file that it is about."""
+
+    message: str
+    """What is wrong and how to mend it."""
+
+    def __str__(self) -> str:
+        """Give it in a line."""
+        return f"{self.severity}: {self.key}: {self.message} [{self.rule}]"
+
+
+def lint(round: Round, configs: Sequence[str | Path] | None = None) -> list[Objection]:
+    """Judge a round, the worst first.
+
+    A round that `--quick` cut is no evidence and is only kept from the test split.
+
+    Args:
+        round: parsed.
+        configs: where its base configs are; as `base` says where it is missing.
+
+    Raises:
+        InputError: a base config is not there.
+    """
+    case = make_case(round, round.base if configs is None else configs)
+    rules = RULES if round.evidence else goal.TEST_SPLIT_RULES
+    found = [Objection(rule, *breach) for rule, look in rules.items() for breach in look(case)]
+    return sorted(found, key=lambda one: ("error", "warning", "info").index(one.severity))

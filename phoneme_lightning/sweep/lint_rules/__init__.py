@@ -1,0 +1,1 @@
+"""The playbook's rules on a round, by what they look at."""
