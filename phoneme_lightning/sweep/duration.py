@@ -23,15 +23,15 @@ class Duration(float):
             raise ValueError(f"{text!r} is no duration: write 90s, 30m, 2h or 1h30m")
         return super().__new__(cls, sum(float(number) * SECONDS[unit] for number, unit in parts))
 
-    def __getnewargs__(self) -> tuple[str]:
+    def __reduce__(self) -> tuple[type["Duration"], tuple[str]]:
         """Let it be copied and pickled."""
-        return (str(self),)
+        return Duration, (str(self),)
 
     def __str__(self) -> str:
         """Give it back with a unit."""
         for unit in ("h", "m"):
             if self and self % SECONDS[unit] == 0:
-                return f"{self / SECONDS[unit]:g}{unit}"
-        return f"{float(self):g}s"
+                return f"{self / SECONDS[unit]:.12g}{unit}"
+        return f"{float(self):.12g}s"
 
     __repr__ = __str__

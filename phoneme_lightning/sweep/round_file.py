@@ -13,14 +13,13 @@ from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
 __all__ = ["dump_round", "parse_round", "read_round"]
 
-DISTS = {kind: dist for dist, kind in KINDS.items()}
-
 
 def _plain(value: Any) -> Any:
     """Give a round, or a part of one, as lists, dicts and scalars."""
     if is_dataclass(value):
-        dist = {"dist": DISTS[type(value)]} if type(value) in DISTS else {}
-        return dist | {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        dists = [name for name, kind in KINDS.items() if isinstance(value, kind)]
+        return {"dist": dists[0], **plain} if dists else plain
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

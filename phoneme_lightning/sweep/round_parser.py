@@ -65,7 +65,7 @@ def _parser(kind: type, names: tuple[str, ...]) -> Callable[[Mapping[str, Any]],
 
     register_type(Duration, serializer=str, deserializer=Duration, fail_already_registered=False)
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, skip={one.name for one in fields(kind)} - set(names))  # type: ignore[arg-type]
+    parser.add_class_arguments(kind, skip={one.name for one in fields(kind)} - set(names))
     return lambda given: parser.parse_object(dict(given)).as_dict()
 
 

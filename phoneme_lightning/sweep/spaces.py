@@ -9,6 +9,28 @@ __all__ = ["KINDS", "Categorical", "Int", "Log", "Space", "Uniform"]
 NaturalBound = Literal["low", "high", "both"]
 
 
+def _check_bounds(space: "Log | Uniform | Int", lowest: float = -math.inf) -> None:
+    """Check a number's bounds.
+
+    Raises:
+        ValueError: its message begins with the field.
+    """
+    low, high = space.low, space.high
+    if not (math.isfinite(low) and lowest < low):
+        raise ValueError(
+            f"low is {low}: give a number" + (" above 0 for a logarithm" if lowest == 0 else "")
+        )
+    if not (math.isfinite(high) and low < high):
+        raise ValueError(f"high is {high}: give a number above low, which is {low}")
+    if space.hard is None:
+        return
+    if len(space.hard) != 2:
+        raise ValueError(f"hard is {space.hard}: give [low, high], either of them may be null")
+    bottom, top = space.hard
+    if (bottom is not None and bottom > low) or (top is not None and top < high):
+        raise ValueError(f"hard is {space.hard}: it must enclose [{low}, {high}]")
+
+
 def _clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
@@ -29,6 +51,9 @@ class Log:
     natural_bound: NaturalBound | None = None
     """The bound at which a best value is no sign that the space is too small."""
 
+    def __post_init__(self) -> None:
+        _check_bounds(self, lowest=0)
+
     def at(self, coordinate: float) -> float:
         """Give the value at a coordinate in [0, 1), never outside the bounds."""
         low, high = math.log(self.low), math.log(self.high)
@@ -36,6 +61,8 @@ class Log:
 
     def coordinate(self, value: float) -> float:
         """Give the coordinate of a value; below 0 or above 1 where it lies outside."""
+        if value <= 0:
+            return -math.inf
         low, high = math.log(self.low), math.log(self.high)
         return (math.log(value) - low) / (high - low)
 
@@ -55,6 +82,9 @@ class Uniform:
 
     natural_bound: NaturalBound | None = None
     """The bound at which a best value is no sign that the space is too small."""
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
 
     def at(self, coordinate: float) -> float:
         """Give the value at a coordinate in [0, 1), never outside the bounds."""
@@ -84,6 +114,9 @@ class Int:
     natural_bound: NaturalBound | None = None
     """The bound at which a best value is no sign that the space is too small."""
 
+    def __post_init__(self) -> None:
+        _check_bounds(self, lowest=0 if self.log else -math.inf)
+
     def _scale(self) -> Log | Uniform:
         # Half a step beyond either bound, so that every whole number gets its share.
         return (Log if self.log else Uniform)(self.low - 0.5, self.high + 0.5)
@@ -103,6 +136,13 @@ class Categorical:
 
     choices: list[Any]
     """What may be chosen."""
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise ValueError("choices is []: give at least one")
+        for place, choice in enumerate(self.choices):
+            if choice in self.choices[:place]:
+                raise ValueError(f"choices has {choice!r} twice: leave one out")
 
     def at(self, coordinate: float) -> Any:
         """Give the choice at a coordinate in [0, 1)."""

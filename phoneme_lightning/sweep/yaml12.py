@@ -43,7 +43,7 @@ class _Dumper(yaml.SafeDumper):
 
 for _kind, (_pattern, _first) in SCALARS.items():
     for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(  # type: ignore[no-untyped-call]
+        _class.add_implicit_resolver(
             f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first
         )
 
