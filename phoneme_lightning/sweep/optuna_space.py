@@ -1,4 +1,4 @@
-"""A round's hyperparameters as Optuna's distributions, one a key for the whole study."""
+"""A round's trials as Optuna's: their values and distributions, one a key for the whole study."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +9,14 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from phoneme_lightning.sweep.design import Row
+from phoneme_lightning.sweep.ending import CONSTRAINT, Ending
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.spaces import Categorical, Int, Log, Space, Uniform
 
-__all__ = ["distribution", "parameters", "round_distributions", "told"]
+__all__ = ["distribution", "parameters", "round_distributions", "study_trial", "told"]
 
 
 def told(value: Any) -> bool | int | float | str | None:
@@ -84,3 +87,33 @@ def parameters(
         except (TypeError, ValueError):  # no number, or no such choice
             continue
     return found
+
+
+def study_trial(
+    row: Row,
+    order: int,
+    distributions: Mapping[str, BaseDistribution],
+    attempt: int = 1,
+    ending: Ending | None = None,
+) -> FrozenTrial:
+    """Make an attempt at a trial, for a study to add.
+
+    Args:
+        row: the trial.
+        order: its place in the queue.
+        distributions: of the round.
+        attempt: which one, from 1.
+        ending: how it ended; None for one that waits.
+    """
+    params = parameters({"arm": row.arm, **row.values}, distributions)
+    identity = {"trial": row.trial, "arm": row.arm, "point": row.point, "seed": row.seed}
+    return create_trial(
+        state=ending.state if ending else TrialState.WAITING,
+        value=ending.value if ending else None,
+        params=params,
+        distributions={key: distributions[key] for key in params},
+        user_attrs=identity
+        | {"order": order, "attempt": attempt}
+        | (ending.attrs if ending else {}),
+        constraints={CONSTRAINT: float(ending is not None and ending.label == "infeasible")},
+    )

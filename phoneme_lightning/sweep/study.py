@@ -1,0 +1,207 @@
+"""A round's Optuna study, in the journal in its folder or in a database."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from filelock import FileLock
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.ending import CONSTRAINT, Ending
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.journal_lock import JournalLock
+from phoneme_lightning.sweep.round import Round
+
+__all__ = [
+    "CONSTRAINT_KEY",
+    "STORAGE_ERRORS",
+    "Attempts",
+    "RoundStudy",
+    "by_trial",
+    "create_study",
+    "lock_study",
+    "open_storage",
+]
+
+STORAGE_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    optuna.exceptions.StorageInternalError,
+    sqlalchemy.exc.SQLAlchemyError,
+)
+"""What a storage that does not answer raises; the same call may go well later."""
+
+CONSTRAINT_KEY = f"constraints:{CONSTRAINT}"
+"""Where `Trial.set_constraint` puts it; to make a Trial would ask the sampler for a point."""
+
+Attempts = dict[int, FrozenTrial]
+"""The attempts at a trial of the round, by their number from 1."""
+
+BUSY_SECONDS = 10.0  # how long SQLite waits for its turn
+
+
+def lock_study(folder: RoundFolder) -> FileLock:
+    """Give the lock under which a round's study is made or replaced."""
+    return FileLock(folder.path / ".study.lock")
+
+
+def _one_at_a_time(engine: sqlalchemy.Engine) -> None:
+    # SQLite knows no FOR UPDATE, by which Optuna keeps two from claiming one trial: among four
+    # processes 42 of 100 trials went to two. So a transaction writes from its first moment.
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def connect(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()
+
+
+def _open_database(url: str) -> RDBStorage:
+    is_sqlite = url.startswith("sqlite")
+    options = {"connect_args": {"timeout": BUSY_SECONDS}} if is_sqlite else {}
+    try:
+        storage = RDBStorage(url, engine_kwargs=options)
+    except (ImportError, sqlalchemy.exc.ArgumentError) as error:
+        raise InputError(
+            f"storage.url cannot be used ({error}): write journal, or what Optuna takes, such as "
+            "sqlite:////home/me/study.db"
+        ) from error
+    if is_sqlite:
+        _one_at_a_time(storage.engine)
+    return storage
+
+
+def open_storage(url: str, journal: Path) -> tuple[BaseStorage, JournalLock | None]:
+    """Open a storage, and make it where it is not there.
+
+    Args:
+        url: `journal`, or a database's.
+        journal: the journal's file.
+
+    Returns:
+        The storage, and the lock of a journal.
+
+    Raises:
+        InputError: the URL is none, or its driver is missing.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if url != "journal":
+        return _open_database(url), None
+    journal.touch()
+    lock = JournalLock(journal)
+    return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock)), lock
+
+
+def create_study(storage: BaseStorage, round: Round) -> optuna.Study:
+    """Make a round's study, empty."""
+    is_max = round.objective.mode == "max"
+    return optuna.create_study(
+        storage=storage,
+        study_name=round.name,
+        direction=StudyDirection.MAXIMIZE if is_max else StudyDirection.MINIMIZE,
+    )
+
+
+def _open_study(folder: RoundFolder, round: Round) -> tuple[optuna.Study, JournalLock | None]:
+    """Open a round's study; it is made where no trial has begun yet.
+
+    Returns:
+        The study, and the lock of its journal.
+
+    Raises:
+        InputError: the study is gone though trials have begun.
+    """
+    url = round.storage.url
+    with lock_study(folder):
+        has_begun = any(folder.trials.glob("*/attempt-*"))
+        if not (has_begun and url == "journal" and not folder.journal.exists()):
+            storage, lock = open_storage(url, folder.journal)
+            if round.name in optuna.get_all_study_names(storage):
+                return optuna.load_study(study_name=round.name, storage=storage), lock
+            if not has_begun:
+                return create_study(storage, round), lock
+    place = folder.journal if url == "journal" else "the database in storage.url"
+    raise InputError(
+        f"the study of {round.name} is gone from {place}, but trials have begun: put it back, or "
+        f"make it again with `phoneme-sweep doctor {folder.path} --rebuild-study`"
+    )
+
+
+def by_trial(trials: Iterable[FrozenTrial]) -> dict[str, Attempts]:
+    """Give the attempts at each trial of the round, by its name.
+
+    Two drivers that enqueue at once make twins. The one with the lowest number counts: numbers are
+    given in order, so whoever sees a trial sees all that it may be the twin of.
+    """
+    found: dict[str, Attempts] = {}
+    for trial in trials:
+        attrs = trial.user_attrs
+        if "trial" in attrs:  # a trial that was asked for and not yet adopted has no name
+            found.setdefault(attrs["trial"], {}).setdefault(attrs["attempt"], trial)
+    return found
+
+
+class RoundStudy:
+    """A round's study, opened anew where its file was replaced.
+
+    Args:
+        folder: of the round.
+        round: what it is.
+
+    Raises:
+        InputError: the study is gone though trials have begun, or the storage's URL is none.
+    """
+
+    def __init__(self, folder: RoundFolder, round: Round) -> None:
+        self._folder, self._round = folder, round
+        self._study, self._lock = _open_study(folder, round)
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study as it is now."""
+        if self._lock is not None and not self._lock.is_current():
+            self._study, self._lock = _open_study(self._folder, self._round)
+        return self._study
+
+    @property
+    def storage(self) -> BaseStorage:
+        """Where the study is."""
+        return self.study._storage
+
+    def trials(self) -> list[FrozenTrial]:
+        """Give all trials of the study, to read only."""
+        return self.study.get_trials(deepcopy=False)
+
+    def set(self, trial_id: int, **attrs: object) -> None:
+        """Set user attributes, one after the other.
+
+        Raises:
+            UpdateFinishedTrialError: the trial has ended.
+        """
+        for key, value in attrs.items():
+            self.storage.set_trial_user_attr(trial_id, key, value)
+
+    def end(self, trial: FrozenTrial, ending: Ending) -> bool:
+        """End a trial, whether it waits or runs.
+
+        Returns:
+            False where somebody ended it before.
+        """
+        trial_id = trial._trial_id
+        try:
+            if ending.label == "infeasible":
+                self.storage.set_trial_system_attr(trial_id, CONSTRAINT_KEY, 1.0)
+            self.set(trial_id, **ending.attrs)
+            values = None if ending.value is None else [ending.value]
+            return bool(self.storage.set_trial_state_values(trial_id, ending.state, values))
+        except UpdateFinishedTrialError:
+            return False
