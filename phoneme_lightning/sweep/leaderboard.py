@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder
 from phoneme_lightning.sweep.looks import read_looks
-from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Objective, Round
+from phoneme_lightning.sweep.round_file import read_round
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -147,7 +147,7 @@ def round_rows(root: Path = ROOT) -> list[dict[str, Any]]:
 
 def _round_row(folder: RoundFolder) -> dict[str, Any]:
     try:
-        told = load_round(folder)
+        told = read_round(folder.round)
         records = read_records(folder, told.objective, told.retry.attempts)
     except (InputError, OSError) as error:
         return {
@@ -178,7 +178,7 @@ def mixed(records: Iterable[TrialRecord]) -> list[str]:
         records: of the round; those without an environment are left out.
 
     Returns:
-        Such as `versions.torch: 2.14.0 (3 trials), 2.15.0 (17 trials)`; nothing where all agree.
+        Such as `host: one (3 of 20 trials), two (17 of 20 trials)`; nothing where all agree.
     """
     seen: dict[str, Counter[str]] = {}
     for record in records:
@@ -187,7 +187,7 @@ def mixed(records: Iterable[TrialRecord]) -> list[str]:
             for key, value in _leaves(told):
                 seen.setdefault(key, Counter())[value] += 1
     return [
-        f"{key}: " + ", ".join(f"{value} ({n} trials)" for value, n in sorted(counts.items()))
+        f"{key}: " + ", ".join(f"{value} ({n} of {counts.total()} trials)" for value, n in sorted(counts.items()))
         for key, counts in seen.items()
         if len(counts) > 1
     ]

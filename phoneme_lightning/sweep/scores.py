@@ -73,10 +73,9 @@ def find_run(name: str | Path, root: Path = RUNS) -> Path:
         InputError: there is none.
     """
     path = Path(name)
-    whole = path.parts
-    places = [path, path.parent, root / path]
-    if len(whole) == 2:
-        places.append(root / "rounds" / whole[0] / "trials" / whole[1])
+    places = [path.parent if path.is_file() else path, root / path]
+    if len(path.parts) == 2:
+        places.append(root / "rounds" / path.parts[0] / "trials" / path.parts[1])
     for place in places:
         if (place / "config.yaml").is_file():
             return place

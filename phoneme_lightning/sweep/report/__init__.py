@@ -1,0 +1,1 @@
+"""A round for the eyes: in Weights & Biases."""

@@ -1,0 +1,111 @@
+"""The W&B run that ends a round: its leaderboard, its design, its best."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from phoneme_lightning.sweep.design import read_design
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.leaderboard import arm_rows, mixed, ranked, trial_rows
+from phoneme_lightning.sweep.looks import read_looks
+from phoneme_lightning.sweep.records import TrialRecord
+from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.training.run import say
+from phoneme_lightning.training.wandb_logger import WandbSettings, finish_wandb, start_wandb
+
+__all__ = ["log_round", "round_id"]
+
+
+def round_id(round: Round) -> str:
+    """Give the id of a round's own run: the same each time the round ends, also with more points.
+
+    Args:
+        round: what it is.
+    """
+    digest = hashlib.sha256(f"{round.name}\n{round.goal}\n{round.base}".encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', round.name)[:40]}-round-{digest}"
+
+
+def log_round(folder: RoundFolder, round: Round, records: Sequence[TrialRecord]) -> Path | None:
+    """Log a round, in a run of job type `round` in the group of its trials; never raise.
+
+    Args:
+        folder: of the round; W&B's files go to its wandb folder.
+        round: what it is.
+        records: of every trial.
+
+    Returns:
+        The folder of the run's files; None where W&B is disabled or does not work.
+    """
+    settings = WandbSettings(
+        mode=round.tracking.wandb,
+        project=round.tracking.project,
+        group=round.name,
+        job_type="round",
+        tags=[round.phase] if round.evidence else [round.phase, "not evidence"],
+        id=round_id(round),
+    )
+    config = yaml.safe_load(folder.round.read_text(encoding="utf-8"))
+    logger = start_wandb(settings, folder.path, round.name, config)
+    if logger is None:
+        return None
+    run = logger.experiment
+    place = Path(run.dir).parent
+    try:
+        run.log(_tables(folder, round, records))
+        run.summary.update(_summary(folder, round, records))
+    except Exception as error:  # whatever W&B meets, it must not cost the round
+        say(f"Weights & Biases missed the end of {round.name}: {type(error).__name__}: {error}")
+    finish_wandb(logger, {})
+    return place
+
+
+def _tables(folder: RoundFolder, round: Round, records: Sequence[TrialRecord]) -> dict[str, Any]:
+    design = [
+        {"trial": row.trial, "arm": row.arm, "point": row.point, "seed": row.seed, **row.values}
+        for row in read_design(folder.design)
+    ]
+    rows: dict[str, Sequence[Mapping[str, Any]]] = {
+        "leaderboard": trial_rows(records, round.objective),
+        "arms": arm_rows(records, round.objective),
+        "design": design,
+    }
+    return {name: _table(rows[name]) for name in rows if rows[name]}
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Any:
+    import wandb
+
+    columns: list[str | int] = list(dict.fromkeys(name for row in rows for name in row))
+    # A column may hold a number here and a text there, as a list of choices does.
+    data = [[_plain(row.get(str(name))) for name in columns] for row in rows]
+    return wandb.Table(columns=columns, data=data, allow_mixed_types=True)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def _summary(folder: RoundFolder, round: Round, records: Sequence[TrialRecord]) -> dict[str, Any]:
+    objective, order = round.objective, ranked(records, round.objective)
+    states = [record.state for record in records]
+    looks = {look.trial: look.public for look in read_looks(folder)}
+    summary: dict[str, Any] = {
+        "evidence": round.evidence,
+        "mixed": "; ".join(mixed(records)),
+        **{f"trials/{state}": states.count(state) for state in sorted(set(states))},
+    }
+    if order and order[0].measured:
+        best = order[0]
+        summary |= {
+            "best/trial": best.trial,
+            f"best/{objective.metric}": order[0].measured.by(objective.selection),
+            **{f"best/{key}": _plain(value) for key, value in best.values.items()},
+        }
+        if looks.get(best.trial) is not None:
+            summary["best/public"] = looks[best.trial]
+    return summary
