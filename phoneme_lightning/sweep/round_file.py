@@ -1,17 +1,22 @@
 """A round file: YAML that a person writes -> Round -> YAML with every default."""
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.duration import Duration
+from phoneme_lightning.sweep.keys import flatten, nested
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.round_check import check_round
 from phoneme_lightning.sweep.round_parser import build
-from phoneme_lightning.sweep.spaces import KINDS
+from phoneme_lightning.sweep.spaces import KINDS, Int
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
-__all__ = ["dump_round", "parse_round", "read_round"]
+__all__ = ["dump_round", "make_quick", "parse_round", "read_round"]
+
+LENGTH = "trainer.max_steps"
 
 
 def _plain(value: Any) -> Any:
@@ -57,4 +62,50 @@ def parse_round(data: Any, name: str) -> Round:
         InputError: something in it is wrong; names the key, value and fix.
     """
     round: Round = build(Round, {"name": name, **data} if isinstance(data, dict) else data)
+    check_round(round)
     return round
+
+
+def make_quick(round: Round) -> Round:
+    """Cut a round to a demonstration of a few minutes, whose figures are no evidence.
+
+    Fewer points, shorter fits (arms that differ in their length keep its proportions), the first
+    seed, and the overrides that make the net small.
+    """
+    quick, steps = round.quick, round.quick.steps
+    share = steps / round.training.steps
+    late = round.divergence.chance_after
+    return replace(
+        round,
+        name=f"{round.name}-quick",
+        evidence=False,
+        budget=replace(round.budget, points=min(quick.points, round.budget.points)),
+        training=replace(
+            round.training, steps=steps, evaluate_every=min(quick.evaluate_every, steps)
+        ),
+        seeds=round.seeds[:1],
+        overrides=nested({**flatten(round.overrides), **flatten(quick.overrides)}),
+        scientific={
+            key: replace(
+                one, values=_cut(key, one.values, share), range=_cut(key, one.range, share)
+            )
+            for key, one in round.scientific.items()
+        },
+        conditional=[
+            replace(part, when=_cut("when", part.when, share)) for part in round.conditional
+        ],
+        divergence=replace(round.divergence, chance_after=late if late and late <= steps else None),
+    )
+
+
+def _cut(key: str, value: Any, share: float) -> Any:
+    """Cut what is a training length: a value of that key, or of what stands under it."""
+    if isinstance(value, Mapping):
+        return {
+            name: _cut(key if key == LENGTH else name, one, share) for name, one in value.items()
+        }
+    if key == LENGTH and isinstance(value, list):
+        return [_cut(key, one, share) for one in value]
+    if key == LENGTH and isinstance(value, Int):
+        return Int(_cut(key, value.low, share), _cut(key, value.high, share) + 1)
+    return max(1, round(value * share)) if key == LENGTH and isinstance(value, int) else value

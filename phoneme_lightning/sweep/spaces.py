@@ -31,6 +31,12 @@ def _check_bounds(space: "Log | Uniform | Int", lowest: float = -math.inf) -> No
         raise ValueError(f"hard is {space.hard}: it must enclose [{low}, {high}]")
 
 
+def _is_within(space: "Log | Uniform | Int", value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return space.low <= value <= space.high
+
+
 def _clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
@@ -53,6 +59,10 @@ class Log:
 
     def __post_init__(self) -> None:
         _check_bounds(self, lowest=0)
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether it is a number within the bounds."""
+        return _is_within(self, value)
 
     def at(self, coordinate: float) -> float:
         """Give the value at a coordinate in [0, 1), never outside the bounds."""
@@ -85,6 +95,10 @@ class Uniform:
 
     def __post_init__(self) -> None:
         _check_bounds(self)
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether it is a number within the bounds."""
+        return _is_within(self, value)
 
     def at(self, coordinate: float) -> float:
         """Give the value at a coordinate in [0, 1), never outside the bounds."""
@@ -121,6 +135,10 @@ class Int:
         # Half a step beyond either bound, so that every whole number gets its share.
         return (Log if self.log else Uniform)(self.low - 0.5, self.high + 0.5)
 
+    def holds(self, value: Any) -> bool:
+        """Tell whether it is a whole number within the bounds."""
+        return _is_within(self, value) and float(value).is_integer()
+
     def at(self, coordinate: float) -> int:
         """Give the value at a coordinate in [0, 1), never outside the bounds."""
         return int(_clip(round(self._scale().at(coordinate)), self.low, self.high))
@@ -143,6 +161,10 @@ class Categorical:
         for place, choice in enumerate(self.choices):
             if choice in self.choices[:place]:
                 raise ValueError(f"choices has {choice!r} twice: leave one out")
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether it is one of the choices."""
+        return value in self.choices
 
     def at(self, coordinate: float) -> Any:
         """Give the choice at a coordinate in [0, 1)."""

@@ -1,0 +1,230 @@
+"""What cannot be in a round file although each key alone may say it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.arms import arms
+from phoneme_lightning.sweep.constraints import check_constraints
+from phoneme_lightning.sweep.design import design
+from phoneme_lightning.sweep.expressions import names_in, parse
+from phoneme_lightning.sweep.keys import flatten
+from phoneme_lightning.sweep.round import Round, Scientific
+from phoneme_lightning.sweep.round_parser import suggest
+from phoneme_lightning.sweep.spaces import Categorical, Space
+
+__all__ = ["check_round"]
+
+CALCULATED_FROM = ("trainer.max_steps", "trainer.val_check_interval")
+"""Keys that every trial has, whatever the round file says."""
+
+
+def check_round(round: Round) -> None:
+    """Refuse a round that cannot be designed.
+
+    What the playbook objects to is not looked at here: `lint` does that.
+
+    Raises:
+        InputError: it names the key, the value and the fix.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", round.name):
+        raise InputError(f"name is {round.name!r}: give letters, digits and . _ + - only")
+    _check_numbers(round)
+    for key, scientific in round.scientific.items():
+        _check_scientific(key, scientific, round.sampler.kind)
+    _check_roles(round)
+    _check_when(round)
+    _check_derived(round)
+    check_constraints(round.constraints)
+    _check_points(round)
+
+
+def _check_numbers(round: Round) -> None:
+    least = {
+        "budget.points": (round.budget.points, 1),
+        "budget.threads": (round.budget.threads, 1),
+        "training.steps": (round.training.steps, 1),
+        "training.evaluate_every": (round.training.evaluate_every, 1),
+        "objective.last": (round.objective.last, 1),
+        "divergence.lost_gradients": (round.divergence.lost_gradients, 1),
+        "pruning.warmup_steps": (round.pruning.warmup_steps, 0),
+        "retry.attempts": (round.retry.attempts, 1),
+        "sampler.seed": (round.sampler.seed, 0),
+        "quick.points": (round.quick.points, 1),
+        "quick.steps": (round.quick.steps, 1),
+        "quick.evaluate_every": (round.quick.evaluate_every, 1),
+    }
+    if round.budget.parallel != "auto":
+        least["budget.parallel"] = (round.budget.parallel, 1)
+    for key, (value, lowest) in least.items():
+        if value < lowest:
+            raise InputError(f"{key} is {value}: give at least {lowest}")
+    if round.training.evaluate_every > round.training.steps:
+        raise InputError(
+            f"training.evaluate_every is {round.training.evaluate_every}: give at most "
+            f"training.steps, which is {round.training.steps}, or nothing is measured"
+        )
+    if not round.base:
+        raise InputError("base is []: give a config file, such as configs/rnn.yaml")
+    if not round.seeds or len(set(round.seeds)) < len(round.seeds) or min(round.seeds) < 0:
+        raise InputError(f"seeds is {round.seeds}: give different whole numbers from 0")
+    if round.storage.grace <= round.storage.beat:
+        raise InputError(
+            f"storage.grace is {round.storage.grace}: give more than storage.beat, "
+            f"which is {round.storage.beat}"
+        )
+
+
+def _check_scientific(key: str, scientific: Scientific, sampler: str) -> None:
+    values, where = scientific.values, f"scientific.{key}"
+    if (values is None) == (scientific.range is None):
+        raise InputError(f"{where} has neither or both of values and range: give one of the two")
+    if scientific.range is not None:
+        if isinstance(scientific.range, Categorical):
+            raise InputError(f"{where}.range.dist is categorical: write its choices as values")
+        if scientific.buckets < 2:
+            raise InputError(f"{where}.buckets is {scientific.buckets}: give at least 2")
+        if "." not in key:
+            raise InputError(f"{where} has a range: give a dotted key of phoneme-cli")
+        if sampler != "halton":
+            raise InputError(
+                f"{where} has a range, and sampler.kind is {sampler}: give values, or halton"
+            )
+        return
+    if not isinstance(values, list | Mapping) or not values:
+        raise InputError(
+            f"{where}.values is {values!r}: give a list, or a mapping from an arm's name to a value"
+        )
+    listed = list(values.values()) if isinstance(values, Mapping) else values
+    for place, value in enumerate(listed):
+        if isinstance(values, list) and value in listed[:place]:
+            raise InputError(f"{where}.values has {value!r} twice: leave one out")
+        if "." not in key and not (isinstance(values, Mapping) and isinstance(value, Mapping)):
+            raise InputError(
+                f"{where} has no dot, so it is no key of phoneme-cli: write values as a mapping "
+                "from an arm's name to a mapping of dotted keys"
+            )
+
+
+def _check_roles(round: Round) -> None:
+    """Give each key one role."""
+    parts = round.conditional
+    roles: list[tuple[str, set[str]]] = [
+        ("scientific", set(round.scientific)),
+        ("nuisance", set(round.nuisance).union(*(part.nuisance for part in parts))),
+        ("derived", set(round.derived).union(*(part.derived for part in parts))),
+        ("fixed", set(flatten(round.fixed)).union(*(flatten(part.fixed) for part in parts))),
+    ]
+    for place, (role, keys) in enumerate(roles):
+        for other, others in roles[:place]:
+            for key in sorted(keys & others):
+                raise InputError(f"{key} is {other} and {role}: give it one role")
+
+
+def _spaces(round: Round) -> Iterator[tuple[str, Space]]:
+    for spaces in (round.nuisance, *(part.nuisance for part in round.conditional)):
+        yield from spaces.items()
+
+
+def _check_when(round: Round) -> None:
+    all_arms = arms(round)
+    known: dict[str, list[Any]] = {"arm": [arm.name for arm in all_arms]}
+    for key, space in round.nuisance.items():
+        if isinstance(space, Categorical):
+            known[key] = list(space.choices)
+    for arm in all_arms:
+        for key, label in arm.labels.items():
+            known.setdefault(key, []).extend([label, arm.values.get(key, label)])
+    for place, part in enumerate(round.conditional):
+        where = f"conditional[{place}].when"
+        if not part.when:
+            raise InputError(f"{where} is empty: say where it holds, or move it out of conditional")
+        for key, wanted in part.when.items():
+            if key not in known:
+                raise InputError(
+                    f"{where}.{key} is neither scientific nor a categorical nuisance "
+                    f"hyperparameter: {suggest(key, known)}"
+                )
+            for value in wanted if isinstance(wanted, list) else [wanted]:
+                if value not in known[key]:
+                    names = list(dict.fromkeys(map(str, known[key])))
+                    raise InputError(
+                        f"{where}.{key} is {value!r}, which it never is: {suggest(value, names)}"
+                    )
+        for key, space in part.nuisance.items():
+            if isinstance(space, Categorical):
+                known.setdefault(key, []).extend(space.choices)
+
+
+def _expressions(template: Any) -> Iterator[str]:
+    if isinstance(template, str):
+        yield template
+    elif isinstance(template, list | Mapping):
+        for one in template.values() if isinstance(template, Mapping) else template:
+            yield from _expressions(one)
+
+
+def _check_derived(round: Round) -> None:
+    derived = [(f"derived.{key}", key, one) for key, one in round.derived.items()]
+    fixed = flatten(round.overrides) | flatten(round.fixed)
+    for place, part in enumerate(round.conditional):
+        fixed |= flatten(part.fixed)
+        derived += [
+            (f"conditional[{place}].derived.{key}", key, one) for key, one in part.derived.items()
+        ]
+    set_by_arms = {key for arm in arms(round) for key in flatten(arm.settings)}
+    known = {*CALCULATED_FROM, *fixed, *set_by_arms, *round.scientific}
+    known |= {key for key, _ in _spaces(round)} | {key for _, key, _ in derived}
+    used: set[str] = set()
+    for where, key, template in derived:
+        if "." not in key:
+            raise InputError(f"{where} has no dot: give a dotted key of phoneme-cli")
+        for expression in _expressions(template):
+            try:
+                names = names_in(parse(expression))
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
+            for name in names:
+                if name not in known:
+                    raise InputError(
+                        f"{where} is {expression!r}, but this round sets no {name}: "
+                        f"{suggest(name, sorted(known))}"
+                    )
+            used |= set(names)
+    for key, _ in _spaces(round):
+        if "." not in key and key not in used:
+            raise InputError(
+                f"nuisance.{key} has no dot, so it is a variable, and no derived key uses it: "
+                "write the dotted key of phoneme-cli, or a derived key that is made from it"
+            )
+
+
+def _check_points(round: Round) -> None:
+    kind, points = round.sampler.kind, round.sampler.points
+    if (kind == "list") != bool(points):
+        raise InputError(f"sampler.kind is {kind}: sampler.points are given with list, and only so")
+    if kind != "list":
+        ranges = [one for one in round.scientific.values() if one.range is not None]
+        if not ranges and not list(_spaces(round)) and round.budget.points > 1:
+            raise InputError(
+                f"budget.points is {round.budget.points}, but nothing is drawn, so all would be "
+                "equal: give 1, a nuisance hyperparameter, or more seeds"
+            )
+        return
+    if round.budget.points > len(points):
+        raise InputError(
+            f"budget.points is {round.budget.points}, but sampler.points has {len(points)}: "
+            f"give at most {len(points)}"
+        )
+    spaces: dict[str, list[Space]] = {}
+    for key, space in _spaces(round):
+        spaces.setdefault(key, []).append(space)
+    for place, point in enumerate(points):
+        for key, value in point.items():
+            where = f"sampler.points[{place}].{key}"
+            if key not in spaces:
+                raise InputError(f"{where} is no nuisance hyperparameter: {suggest(key, spaces)}")
+            if not any(space.holds(value) for space in spaces[key]):
+                raise InputError(f"{where} is {value!r}, outside its space: move it, or the bounds")
+    design(round)
