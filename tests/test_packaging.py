@@ -28,14 +28,19 @@ def test_every_command_can_be_loaded():
         assert callable(commands[name].load())
 
 
-def test_every_library_that_is_imported_is_a_core_dependency():
-    declared = {
-        re.match(r"[\w-]+", entry)[0].lower().replace("_", "-") for entry in PROJECT["dependencies"]
-    }
+def names_of(requirements):
+    return {re.match(r"[\w-]+", entry)[0].lower().replace("_", "-") for entry in requirements}
+
+
+def test_every_library_that_is_imported_is_declared_and_in_an_extra_only_where_it_is_late():
+    core = names_of(PROJECT["dependencies"])
+    late = names_of(PROJECT["optional-dependencies"]["dashboard"])
     distributions = packages_distributions()
     undeclared = set()
     for file in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        tree = ast.parse(file.read_text("utf-8"))
+        for node in ast.walk(tree):
+            declared = core if node in tree.body else core | late
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             else:

@@ -12,6 +12,7 @@ from phoneme_lightning.sweep.design import Row, write_design
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.round import Budget, Goal, Round, Tracking, Training
 from phoneme_lightning.sweep.round_file import dump_round
+from phoneme_lightning.sweep.spaces import Log
 from phoneme_lightning.training.outcome import Outcome, write_outcome
 
 CONFIG = """
@@ -30,7 +31,7 @@ trainer: {accelerator: cpu, precision: 32-true, log_every_n_steps: 1}
 """
 
 ROUND = """
-goal: {question: Does a decay help?, kind: try a change}
+goal: {question: "Does a decay help?", kind: try a change}
 base: [configs/tiny.yaml]
 budget: {points: 3, parallel: 2}
 training: {steps: 12, evaluate_every: 3}
@@ -118,6 +119,7 @@ def plant_round(path, trials, **settings):
         "budget": Budget(4),
         "training": Training(30, 10),
         "tracking": Tracking("offline"),
+        "nuisance": {"model.optimizer.init_args.lr": Log(1e-4, 1.0)},
     }
     folder = RoundFolder(path)
     (path / "configs").mkdir(parents=True)

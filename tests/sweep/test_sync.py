@@ -13,7 +13,7 @@ import pytest
 from phoneme_lightning.sweep.looks import Look
 from phoneme_lightning.sweep.records import read_records
 from phoneme_lightning.sweep.report.sync import offline_runs, sync
-from phoneme_lightning.sweep.report.wandb_round import log_round
+from phoneme_lightning.sweep.report.wandb_round import log_round, round_id
 from phoneme_lightning.sweep.round_file import read_round
 
 WANDB = Path(sys.executable).with_name("wandb")
