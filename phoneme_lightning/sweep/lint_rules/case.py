@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.design import Arm, active_spaces, arms
 from phoneme_lightning.sweep.keys import flatten
+from phoneme_lightning.sweep.overrides import base_settings
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.spaces import Categorical, Space
-from phoneme_lightning.sweep.yaml12 import load_yaml
 
 __all__ = ["LEARNING_RATE", "Case", "Found", "Rule", "Severity", "largest", "make_case", "names_in"]
 
@@ -106,12 +105,6 @@ def make_case(round: Round, configs: Sequence[str | Path]) -> Case:
         InputError: a base config is not there.
     """
     written = {**flatten(round.overrides), **flatten(round.fixed)}
-    settings: dict[str, Any] = {}
-    for config in configs:
-        try:
-            text = Path(config).read_text(encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"base is {str(config)!r}, which cannot be read: {error}") from error
-        settings |= flatten(load_yaml(text, str(config)) or {})
+    settings = {**flatten(base_settings(configs)), **written}
     laid_out = [(arm, active_spaces(round, arm, arm.values)) for arm in arms(round)]
-    return Case(round, written, settings | written, laid_out)
+    return Case(round, written, settings, laid_out)

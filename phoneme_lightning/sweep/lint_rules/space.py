@@ -157,9 +157,10 @@ def coverage(case: Case) -> Iterator[Found]:
 
 def flat_learning_rate(case: Case) -> Iterator[Found]:
     """A first look at the learning rate spans more than a factor of 3."""
+    if case.round.phase != "explore":
+        return
     for key, space in case.spaces:
-        narrow = isinstance(space, Log) and space.high / space.low < 3
-        if key == LEARNING_RATE and narrow and case.round.phase == "explore":
+        if key == LEARNING_RATE and isinstance(space, Log) and space.high / space.low < 3:
             yield (
                 "info",
                 f"nuisance.{key}",

@@ -1,0 +1,90 @@
+"""Ends weak trials of an exploit round early, from outside, where the round asks for it.
+
+The worker reads a running trial's validations from its metrics.csv, reports them to the study and
+asks Optuna's rule. A trial that is to end gets a file named `stop`: its fit ends after the next
+validation, with all that a fit does at its end. No exception comes out of a hook, and a process
+that must not open the storage need not.
+"""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phoneme_lightning.sweep.round import Round
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+    from phoneme_lightning.sweep.ledger import Claim, Ledger
+
+__all__ = ["Pruner"]
+
+REDUCTION = 3
+"""Of so many trials one is carried on, as Hyperband's authors found good."""
+
+FEWEST = 5
+"""Trials that must have come as far before a median of them judges another."""
+
+STOP = "stop"
+
+
+class Pruner:
+    """The rule of a round, and what it has seen.
+
+    Args:
+        ledger: of the round.
+        round: its objective, pruning and training count.
+    """
+
+    def __init__(self, ledger: "Ledger", round: Round) -> None:
+        self.ledger, self.metric, self.steps = ledger, round.objective.metric, round.training.steps
+        self.rule = _make_rule(round)
+        self._sizes: dict[Path, int] = {}
+
+    def look(self, claim: "Claim", attempt: Path) -> bool:
+        """Report a running trial's new validations, and ask it to stop if it is weak.
+
+        Args:
+            claim: of the trial.
+            attempt: folder in which it runs.
+
+        Returns:
+            Whether it has been asked to stop, now or before.
+
+        Raises:
+            Exception: what the storage raises when it does not answer.
+        """
+        from phoneme_lightning.training.metrics_csv import read_metrics
+
+        stop, metrics = attempt / STOP, attempt / "metrics.csv"
+        if self.rule is None or stop.exists():
+            return stop.exists()
+        size = metrics.stat().st_size if metrics.exists() else 0
+        if size == self._sizes.get(attempt, 0):
+            return False
+        study, trial_id = self.ledger.study, claim.trial_id
+        storage = study._storage
+        seen = storage.get_trial(trial_id).intermediate_values
+        for row in read_metrics(metrics):
+            step, value = int(row["step"]), row.get(self.metric, math.nan)
+            if not math.isfinite(value) or step in seen or step >= self.steps:
+                continue
+            storage.set_trial_intermediate_value(trial_id, step, value)
+            if self.rule.prune(study, storage.get_trial(trial_id)):
+                stop.touch()
+                return True
+        self._sizes[attempt] = size
+        return False
+
+
+def _make_rule(round: Round) -> "BasePruner | None":
+    from optuna.pruners import HyperbandPruner, MedianPruner
+
+    first = max(round.training.evaluate_every, round.pruning.warmup_steps)
+    match round.pruning.kind:
+        case "median":
+            return MedianPruner(FEWEST, n_warmup_steps=first, n_min_trials=FEWEST)
+        case "hyperband":
+            return HyperbandPruner(first, round.training.steps, REDUCTION)
+        case "none":
+            return None
