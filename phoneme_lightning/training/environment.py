@@ -94,7 +94,7 @@ def _write_diff(folder: Path, git: GitState) -> str | None:
     if not git.dirty:
         return None
     try:
-        diff = _git("diff", "HEAD", "--no-ext-diff", "--no-color")
+        diff = _git("diff", "HEAD", "--binary", "--no-ext-diff", "--no-color")
     except (OSError, subprocess.SubprocessError) as error:
         return f"left out: {error}"
     if len(diff) > LARGEST_DIFF_BYTES:

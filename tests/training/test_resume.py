@@ -1,8 +1,8 @@
 """A fit that is killed and resumed ends as the one that was left alone, bit for bit."""
 
-import os
-import subprocess
-import sys
+import shutil
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,9 @@ import torch
 
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.outcome import read_outcome
+
+pytestmark = pytest.mark.usefixtures("alone")  # the checkpoint names the killer
 
 STEPS = 24
 VALIDATE_EVERY = 5
@@ -40,21 +43,32 @@ def arguments(store, folder, **more):
     return ["fit", *(f"--{key}={value}" for key, value in settings.items())]
 
 
-def killed(words):
-    """Run the command in a process of its own, which kills itself."""
-    code = "from phoneme_lightning.cli import main; main()"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    return subprocess.run([sys.executable, "-c", code, *words], env=environment, check=False)
-
-
 def result(folder):
     """Give what must be equal: weights, moments, and every logged figure that is no timing."""
-    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    rows = [
-        {name: value for name, value in row.items() if name not in TIMINGS}
-        for row in read_metrics(folder / "metrics.csv")
-    ]
-    return last["state_dict"], last["optimizer_states"][0]["state"], rows
+    files = sorted((folder / "checkpoints").iterdir())
+    loaded = {file.name: torch.load(file, weights_only=True) for file in files}
+    last = loaded["last.ckpt"]
+    moments = last["optimizer_states"][0]["state"]
+    (best,) = (
+        state
+        for key, state in last["callbacks"].items()
+        if "MovableCheckpoint{'monitor': 'val" in key
+    )
+    return {
+        "files": list(loaded),
+        "tensors": {
+            (file, name): tensor
+            for file, checkpoint in loaded.items()
+            for name, tensor in checkpoint["state_dict"].items()
+        }
+        | {(index, name): x for index, state in moments.items() for name, x in state.items()},
+        "best": (float(best["best_model_score"]), Path(best["best_model_path"]).name),
+        "rows": [
+            {name: value for name, value in row.items() if name not in TIMINGS}
+            for row in read_metrics(folder / "metrics.csv")
+        ],
+        "outcome": replace(read_outcome(folder), seconds=0.0),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -78,37 +92,47 @@ def quiet(store, tmp_path_factory):
     return train
 
 
-@pytest.mark.parametrize(
-    ("settings", "step", "in_validation"),
-    [
-        pytest.param({}, 13, False, id="in mid-epoch"),
-        pytest.param({}, 10, True, id="inside validation"),
-        pytest.param({"model.ema_decay": 0.9}, 13, False, id="averaging weights"),
-        pytest.param(
-            {"trainer.max_steps": -1, "trainer.max_epochs": 3}, 13, False, id="counting epochs"
-        ),
-    ],
-)
-def test_killed_and_resumed_equals_quiet(
-    quiet, store, tmp_path, monkeypatch, settings, step, in_validation
-):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))  # the checkpoint names the killer
-    weights, moments, rows = quiet(settings)
-    killer = tmp_path / "killer.yaml"
-    killer.write_text(
-        "trainer:\n  callbacks:\n    - class_path: killer.KillAt\n"
-        f"      init_args: {{step: {step}, in_validation: {str(in_validation).lower()}}}\n"
-    )
-    words = arguments(store, tmp_path / "run", **settings)
-    gone = killed([words[0], "--config", str(killer), *words[1:]])
-    assert gone.returncode == -9
+CASES = [
+    pytest.param({}, 13, "training", id="in mid-epoch"),
+    pytest.param({}, 10, "validation", id="inside validation"),
+    pytest.param({"model.ema_decay": 0.9}, 13, "training", id="averaging weights"),
+    pytest.param(
+        {"trainer.max_steps": -1, "trainer.max_epochs": 3}, 13, "training", id="counting epochs"
+    ),
+    pytest.param({"run.keep_best": 3}, 19, "training", id="keeping three"),
+    pytest.param({}, STEPS, "validation", id="inside the last validation"),
+    pytest.param({}, STEPS, "end", id="after the last validation"),
+    pytest.param({"model.ema_decay": 0.9}, STEPS, "end", id="averaging, after the last"),
+]
 
-    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    PhonemeCLI(["fit", f"--ckpt_path={last}", "--trainer.callbacks=null"])
-    again_weights, again_moments, again_rows = result(tmp_path / "run")
-    for name, tensor in weights.items():
-        assert torch.equal(tensor, again_weights[name]), name
-    for index, state in moments.items():
-        for name, tensor in state.items():
-            assert torch.equal(tensor, again_moments[index][name]), (index, name)
-    assert again_rows == rows
+
+@pytest.mark.parametrize("copied", [False, True], ids=["in place", "in a copy"])
+@pytest.mark.parametrize(("settings", "step", "moment"), CASES)
+def test_killed_and_resumed_equals_quiet(
+    quiet, store, tmp_path, forks, mishap, settings, step, moment, copied
+):
+    first, folder = tmp_path / "attempt-1", tmp_path / "attempt-2"
+    words = arguments(store, first, **settings)
+    words.append(f"--trainer.callbacks={mishap('Kill', step=step, moment=moment)}")
+    assert forks.run(words, tmp_path / "said") == -signal.SIGKILL
+    assert read_outcome(first) is None
+
+    if copied:
+        folder.mkdir()
+        for name in ("config.yaml", "metrics.csv"):
+            shutil.copy(first / name, folder)
+        shutil.copytree(first / "checkpoints", folder / "checkpoints")
+        shutil.rmtree(first)
+    else:
+        folder = first
+    PhonemeCLI(
+        ["fit", f"--ckpt_path={folder}/checkpoints/last.ckpt", "--trainer.callbacks=null"]
+        + [f"--run.folder={folder}"] * copied  # as a round says it
+    )
+    expected, found = quiet(settings), result(folder)
+    assert found["rows"] == expected["rows"]
+    assert found["files"] == expected["files"]
+    assert found["best"] == expected["best"]
+    assert found["outcome"] == expected["outcome"]
+    for name, tensor in expected["tensors"].items():
+        assert torch.equal(tensor, found["tensors"][name]), name

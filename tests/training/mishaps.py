@@ -1,0 +1,71 @@
+"""Callbacks by which a fit comes to grief, or waits for what a test does to it."""
+
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+
+from lightning.pytorch import Callback
+
+
+class Crash(Callback):
+    """Runs into a bug after three steps."""
+
+    def on_train_batch_end(self, trainer, *args, **kwargs) -> None:
+        _ = 1 / (3 - trainer.global_step)
+
+
+class FullDisk(Callback):
+    """Finds the disk full after the first validation."""
+
+    def on_validation_end(self, trainer, pl_module) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Wait(Callback):
+    """Says that the moment has come, and is slow from then on.
+
+    Args:
+        moment: training, or validation.
+        reached: the file that says so.
+    """
+
+    def __init__(self, moment: str, reached: str) -> None:
+        self.moment, self.reached = moment, Path(reached)
+
+    def _wait(self, moment: str) -> None:
+        if moment == self.moment:
+            self.reached.touch()
+            time.sleep(0.05)
+
+    def on_train_batch_end(self, *args, **kwargs) -> None:
+        self._wait("training")
+
+    def on_validation_batch_start(self, *args, **kwargs) -> None:
+        self._wait("validation")
+
+
+class Kill(Callback):
+    """Kills its own process, as a machine would.
+
+    Args:
+        step: optimizer steps made by then.
+        moment: after a training step, inside the validation after it, or after the last one.
+    """
+
+    def __init__(self, step: int, moment: str = "training") -> None:
+        self.step, self.moment = step, moment
+
+    def _kill(self, trainer, moment: str) -> None:
+        if trainer.global_step == self.step and moment == self.moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_train_batch_end(self, trainer, *args, **kwargs) -> None:
+        self._kill(trainer, "training")
+
+    def on_validation_batch_end(self, trainer, *args, **kwargs) -> None:
+        self._kill(trainer, "validation")
+
+    def on_train_end(self, trainer, pl_module) -> None:
+        self._kill(trainer, "end")

@@ -1,0 +1,70 @@
+"""What a fit ran on, in checkouts made for it."""
+
+import hashlib
+import json
+import subprocess
+
+import pytest
+import torch
+
+from phoneme_lightning.training import environment
+from phoneme_lightning.training.environment import git_state, write_environment
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """Give a checkout with one commit, in which the sources stand."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "source.py").write_text("before\n")
+    person = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*person, "commit", "-qm", "one"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    monkeypatch.setattr(environment, "__file__", str(folder / "source.py"))
+    return folder
+
+
+def written(folder, store):
+    write_environment(folder, git_state(), store, torch.device("cpu"), "32-true")
+    return json.loads((folder / "environment.json").read_text())
+
+
+def test_a_clean_checkout_has_no_diff(checkout, tmp_path, tiny_store):
+    (tmp_path / "git.diff").write_text("of an earlier start")
+    (checkout / "untracked").touch()
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=checkout, text=True).strip()
+    seen = written(tmp_path, tiny_store)
+    assert seen["git"] == {"commit": head, "dirty": False, "diff": None}
+    assert not (tmp_path / "git.diff").exists()
+    assert seen["versions"]["torch"] == torch.__version__
+    assert seen["threads"] == torch.get_num_threads()
+    manifest = (tiny_store.path / "manifest.json").read_bytes()
+    assert seen["corpus"] == {
+        "name": "synthetic",
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+    }
+    assert seen["host"]
+    assert seen["device"]
+
+
+def test_a_change_is_kept_and_brings_the_sources_back(checkout, tmp_path, tiny_store):
+    (checkout / "source.py").write_text("after\n")
+    seen = written(tmp_path, tiny_store)["git"]
+    assert (seen["dirty"], seen["diff"]) == (True, "git.diff")
+    subprocess.run(["git", "checkout", "-q", "."], cwd=checkout, check=True)
+    subprocess.run(["git", "apply", str(tmp_path / "git.diff")], cwd=checkout, check=True)
+    assert (checkout / "source.py").read_text() == "after\n"
+
+
+def test_a_change_that_is_large_is_left_out_and_that_is_said(checkout, tmp_path, tiny_store):
+    (checkout / "source.py").write_text("x" * 1_000_001)
+    seen = written(tmp_path, tiny_store)["git"]
+    assert seen["dirty"]
+    assert seen["diff"].startswith("left out: 1,000,")
+    assert not (tmp_path / "git.diff").exists()
+
+
+def test_outside_of_a_checkout_there_is_none(tmp_path, tiny_store, monkeypatch):
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "source.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert written(tmp_path, tiny_store)["git"] is None
