@@ -11,7 +11,7 @@ from pathlib import Path
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.submission import read_submission
-from phoneme_lightning.sweep.scores import RUNS, add_score, corpus_of
+from phoneme_lightning.sweep.scores import RUNS, add_score, corpus_of, model_name
 
 __all__ = ["COMPETITION", "submit"]
 
@@ -44,7 +44,7 @@ def submit(
     Args:
         run: the run's folder.
         competition: the last part of the competition's address.
-        message: shown beside the submission.
+        message: shown beside the submission; the model's name, if empty.
         timeout_seconds: how long to wait for the score.
         poll_seconds: between two questions whether it is there.
         root: folder of all runs; its scores.jsonl gets a line.
@@ -70,8 +70,9 @@ def submit(
     mark = hashlib.sha256(prediction.read_bytes()).hexdigest()[:12]
     found = _find(competition, mark)
     if found is None:
+        described = f"{message or model_name(run, root)} {mark}"
         print(f"uploading {prediction} to {competition}")
-        _client("submit", competition, "-q", "-f", str(prediction), "-m", f"{message} {mark}")
+        _client("submit", competition, "-q", "-f", str(prediction), "-m", described)
     score = _wait(competition, mark, found, timeout_seconds, poll_seconds)
     add_score(run, score, source=f"kaggle {competition}", root=root)
     return score

@@ -147,25 +147,25 @@ def round_rows(root: Path = ROOT) -> list[dict[str, Any]]:
 
 def _round_row(folder: RoundFolder) -> dict[str, Any]:
     try:
-        told = read_round(folder.round)
-        records = read_records(folder, told.objective, told.retry.attempts)
+        round = read_round(folder.round)
+        records = read_records(folder, round.objective, round.retry.attempts)
     except (InputError, OSError) as error:
         return {
             **dict.fromkeys(ROUND_COLUMNS),
             "round": folder.name,
             "question": f"cannot be read: {error}",
         }
-    order = ranked(records, told.objective)
+    order = ranked(records, round.objective)
     best = order[0] if order else None
     looks = {look.trial: look.public for look in read_looks(folder)}
     cells = (
-        folder.name if told.evidence else f"{folder.name} (NOT EVIDENCE)",
-        told.goal.question,
+        folder.name if round.evidence else f"{folder.name} (NOT EVIDENCE)",
+        round.goal.question,
         sum(record.state in ("completed", "infeasible", "failed") for record in records),
         len(records),
         best and best.trial,
-        best and best.measured and best.measured.by(told.objective.selection),
-        told.objective.metric,
+        best and best.measured and best.measured.by(round.objective.selection),
+        round.objective.metric,
         best and looks.get(best.trial),
     )
     return dict(zip(ROUND_COLUMNS, cells, strict=True))
@@ -187,7 +187,10 @@ def mixed(records: Iterable[TrialRecord]) -> list[str]:
             for key, value in _leaves(told):
                 seen.setdefault(key, Counter())[value] += 1
     return [
-        f"{key}: " + ", ".join(f"{value} ({n} of {counts.total()} trials)" for value, n in sorted(counts.items()))
+        f"{key}: "
+        + ", ".join(
+            f"{value} ({n} of {counts.total()} trials)" for value, n in sorted(counts.items())
+        )
         for key, counts in seen.items()
         if len(counts) > 1
     ]
@@ -202,12 +205,18 @@ def _leaves(value: Any, key: str = "") -> Iterable[tuple[str, str]]:
         yield key, text[:8] if len(text) >= 40 and " " not in text else text  # a hash
 
 
-def title(told: Round) -> str:
-    """Name a round's table, and stamp it where its figures are no evidence."""
-    objective = told.objective
+def title(round: Round, what: str = "") -> str:
+    """Name a round's table, and stamp it where its figures are no evidence.
+
+    Args:
+        round: what it is.
+        what: the table shows; the leaderboard's own words, if empty.
+    """
+    objective = round.objective
     how = {"best": "best", "final": "final", "last": f"mean of the last {objective.last}"}
-    name = f"{told.name}: {how[objective.selection]} {objective.metric} on validation"
-    return name if told.evidence else f"{name} (NOT EVIDENCE: cut by --quick)"
+    name = what or f"{how[objective.selection]} {objective.metric} on validation"
+    stamp = "" if round.evidence else " (NOT EVIDENCE: cut by --quick)"
+    return f"{round.name}: {name}{stamp}"
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], title: str) -> "Table":

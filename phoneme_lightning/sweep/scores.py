@@ -20,6 +20,7 @@ __all__ = [
     "add_score",
     "corpus_of",
     "find_run",
+    "model_name",
     "name_best",
     "project_table",
     "read_json_lines",
@@ -143,17 +144,17 @@ def project_table(root: Path = RUNS) -> list[Score]:
         run, checkpoint = line["run"], line.get("checkpoint")
         source = line.get("source", "phoneme-cli test")
         weights = Path(checkpoint).resolve() if checkpoint else Path(run).resolve()
-        score = Score(_model(run, root), public, line["corpus"], source, line["time"])
+        score = Score(model_name(run, root), public, line["corpus"], source, line["time"])
         newest[weights, line["corpus"]] = score
     return sorted(newest.values(), key=lambda score: (score.corpus, -score.public))
 
 
-def _model(run: str, root: Path) -> str:
-    path = Path(run)
-    if len(path.parts) > 3 and path.parent.parent.name == "trials":
+def model_name(run: str | Path, root: Path = RUNS) -> str:
+    """Name a run as the project's table does: its folder under runs/, or round/trial."""
+    path = Path(run).resolve()
+    if path.parent.parent.name == "trials":
         return f"{path.parents[2].name}/{path.parent.name}"
-    inside = path.resolve().is_relative_to(root.resolve())
-    return str(path.resolve().relative_to(root.resolve())) if inside else run
+    return str(path.relative_to(root.resolve()) if path.is_relative_to(root.resolve()) else run)
 
 
 def name_best(root: Path = RUNS, corpus: str | None = None) -> str:

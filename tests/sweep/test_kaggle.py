@@ -217,4 +217,5 @@ def test_the_real_client_does_it_with_a_server_on_this_machine(run, tmp_path, mo
         server.server_close()
     assert score == 0.7
     assert Kaggle.uploaded == (run / "prediction.csv").read_bytes()
-    assert len(Kaggle.submissions) == 1
+    [submission] = Kaggle.submissions
+    assert submission["description"].startswith("rnn/one ")

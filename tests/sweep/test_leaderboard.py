@@ -141,7 +141,8 @@ def test_what_quick_made_is_stamped_on_every_table(plant, tmp_path, evidence):
     )
     [row] = round_rows(tmp_path)
     assert ("NOT EVIDENCE" in row["round"]) is not evidence
-    assert ("NOT EVIDENCE" in title(read_round(folder.round))) is not evidence
+    for what in ("", "the best of each arm"):
+        assert ("NOT EVIDENCE" in title(read_round(folder.round), what)) is not evidence
     assert (row["done"], row["trials"], row["best trial"], row["value"]) == (1, 2, "p0", 0.7)
 
 
@@ -182,3 +183,4 @@ def test_a_table_holds_every_cell(plant, tmp_path):
 def test_the_title_says_what_ranks():
     told = Round(Goal("?"), [], Budget(1), Training(1, 1), name="lr")
     assert title(told) == "lr: best val/frame_accuracy on validation"
+    assert title(told, "the arms") == "lr: the arms"

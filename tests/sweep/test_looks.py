@@ -60,6 +60,7 @@ def test_the_public_half_alone_is_scored_and_once(fitted, tmp_path):
     seen = look(folder, record, cli)
     assert look(folder, record, cli) == seen
     assert read_looks(folder) == [seen]
+    assert read_records(folder, read_round(folder.round).objective, 3) == [record]
     assert (seen.trial, seen.what) == ("p0", "trials/p0/attempt-2/checkpoints/best.ckpt")
     assert [call[0] for call in cli.calls] == ["predict"]
     [told] = project_table()
