@@ -33,7 +33,7 @@ trainer: {accelerator: cpu}
 """
 
 ROUND = """
-goal: {{question: What do kills cost?}}
+goal: {{question: "What do kills cost?"}}
 base: [{config}]
 overrides: {{data.corpus: {corpus}}}
 budget: {{points: {points}, parallel: 2}}

@@ -30,7 +30,7 @@ trainer: {accelerator: cpu}
 """
 
 ROUND = """
-goal: {{question: How long do trials take?}}
+goal: {{question: "How long do trials take?"}}
 base: [{config}]
 overrides: {{data.corpus: {corpus}}}
 budget: {{points: {trials}}}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.models.cost import count_parameters
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 
 HERE = Path(__file__).parent
 TABLE = re.compile(r"(?<=<!-- table -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)

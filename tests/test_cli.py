@@ -16,7 +16,8 @@ from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.inference.submission import read_submission
 from phoneme_lightning.models import RNN
 from phoneme_lightning.training.classifier import PhonemeClassifier
-from phoneme_lightning.training.metrics_csv import MetricsCsv, read_metrics
+from phoneme_lightning.training.curves import read_metrics
+from phoneme_lightning.training.metrics_csv import MetricsCsv
 from phoneme_lightning.training.record import read_record
 
 SMALL = {

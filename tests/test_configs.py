@@ -14,7 +14,7 @@ from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.data.augment import Augmentation
 from phoneme_lightning.data.module import PhonemeDataModule
 from phoneme_lightning.training.classifier import PhonemeClassifier
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 BACKBONES = {"rnn": "RNN", "crnn": "CRNN", "cnn": "CNN", "transformer": "Transformer"}

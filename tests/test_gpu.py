@@ -11,7 +11,7 @@ from phoneme_lightning.data.augment import Augmentation
 from phoneme_lightning.data.module import prepare
 from phoneme_lightning.models import CNN, CRNN, RNN, Transformer
 from phoneme_lightning.models.recurrent import recurrent_dtype
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 
 pytestmark = pytest.mark.gpu
 

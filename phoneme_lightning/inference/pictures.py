@@ -11,7 +11,7 @@ import numpy as np
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.phones import PHONES
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

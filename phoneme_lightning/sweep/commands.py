@@ -283,3 +283,9 @@ def dashboard(round: str, root: Path, port: int) -> int:
     from phoneme_lightning.sweep.dashboard import serve
 
     return serve(*_open(round, root), port=port)
+
+
+def plan(file: Path, quick: bool, root: Path) -> None:
+    from phoneme_lightning.sweep.plan import plan as print_plan
+
+    print_plan(file, quick, root)

@@ -12,7 +12,7 @@ from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Budget, Goal, Round, Training
 from phoneme_lightning.sweep.round_file import dump_round
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome, read_outcome, write_outcome
 
 __all__ = ["import_runs"]

@@ -54,7 +54,7 @@ class Pruner:
         Raises:
             Exception: what the storage raises when it does not answer.
         """
-        from phoneme_lightning.training.metrics_csv import read_metrics
+        from phoneme_lightning.training.curves import read_metrics
 
         stop, metrics = attempt / STOP, attempt / "metrics.csv"
         if self.rule is None or stop.exists():

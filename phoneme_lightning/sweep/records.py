@@ -9,7 +9,7 @@ from typing import Any, Literal
 from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.round import Objective
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import read_outcome
 
 __all__ = [

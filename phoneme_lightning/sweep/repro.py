@@ -10,8 +10,8 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.environment import git_state
-from phoneme_lightning.training.metrics_csv import read_metrics
 
 __all__ = ["differences", "print_repro", "repro_command", "run_again"]
 

@@ -12,7 +12,7 @@ from phoneme_lightning.sweep.constraints import violated
 from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.driver import Driver, Slot
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.launch import make_launcher
+from phoneme_lightning.sweep.launch import Launcher, make_launcher
 from phoneme_lightning.sweep.ledger import Claim, Ledger
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.machine import count_cores, count_gpus
@@ -64,6 +64,7 @@ def check_round(folder: RoundFolder, round: Round) -> None:
             f"{round.name} breaks {len(errors)} of the playbook's rules, as said above; "
             "`phoneme-sweep lint` tells more"
         )
+    _launcher(round)  # warms up meanwhile
     _check(folder, round)
 
 
@@ -78,11 +79,7 @@ def _check(folder: RoundFolder, round: Round) -> dict[str, Checked]:
 
 
 def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
-    gpus = count_gpus()
-    kind = round.executor.kind
-    if kind == "auto":
-        kind = "subprocess" if gpus else "fork"
-    launcher = make_launcher(kind)  # it warms up while the points are looked at
+    launcher = _launcher(round)
     try:
         checked = _check(folder, round)
         ledger = Ledger(folder, round)
@@ -95,7 +92,7 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
                 round,
                 ledger,
                 launcher,
-                parallel=_parallel(round, gpus),
+                parallel=_parallel(round),
                 objection=_objections(folder, round, checked),
                 propose=_proposals(ledger, round, folder),
                 watch=_watch(ledger, round),
@@ -110,10 +107,17 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
     return conclude(folder, round) if first else 0
 
 
-def _parallel(round: Round, gpus: int) -> int:
+def _launcher(round: Round) -> Launcher:
+    kind = round.executor.kind
+    if kind == "auto":
+        kind = "subprocess" if count_gpus() else "fork"
+    return make_launcher(kind)
+
+
+def _parallel(round: Round) -> int:
     if round.budget.parallel != "auto":
         return round.budget.parallel
-    return gpus or max(1, count_cores() // round.budget.threads)
+    return count_gpus() or max(1, count_cores() // round.budget.threads)
 
 
 def _objections(

@@ -15,7 +15,7 @@ import torch
 
 from phoneme_lightning.sweep.fork import ForkLauncher
 from phoneme_lightning.sweep.launch import Job, SubprocessLauncher, make_launcher
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 
 HERE = str(Path(__file__).parent)
 PROGRAM = "trial_programs"

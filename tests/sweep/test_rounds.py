@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 
 TWO_POINTS = "{points: 2, parallel: 2}"
 

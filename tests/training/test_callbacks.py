@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.training import callbacks
 from phoneme_lightning.training.callbacks import Throughput
-from phoneme_lightning.training.metrics_csv import MetricsCsv, read_metrics
+from phoneme_lightning.training.curves import read_metrics
+from phoneme_lightning.training.metrics_csv import MetricsCsv
 from phoneme_lightning.training.trainer import PhonemeTrainer
 
 BUSY_SECONDS, WAIT_SECONDS, VALIDATION_SECONDS = 3.0, 1.0, 100.0

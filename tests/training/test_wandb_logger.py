@@ -1,10 +1,15 @@
-"""Which mode W&B runs in: what is said beats the environment, and that beats the key."""
+"""W&B: which mode it runs in, and what a run that is over holds, read back by W&B itself."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.wandb_logger import WandbSettings, _find_mode
 
 FIND = """
@@ -36,3 +41,47 @@ def test_the_environment_beats_auto_and_a_mode_that_is_said_beats_both(monkeypat
     assert _find_mode(WandbSettings()) == mode
     for said in ("online", "offline", "disabled"):
         assert _find_mode(WandbSettings(mode=said)) == said
+
+
+def logged(folder):
+    """Give what the one offline run of a folder holds: its summary, its rows, its record."""
+    (log,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)]
+    lines = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines()
+    inspect.insert(-2, "--summary")
+    whole = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
+    return json.loads(whole), [json.loads(line) for line in lines]
+
+
+def test_a_run_is_filed_by_what_was_said(words, tmp_path, forks):
+    said = {"mode": "offline", "id": "p003-s0", "group": "lr_round1", "job_type": "explore"}
+    said = {f"wandb.{key}": value for key, value in said.items()}
+    said |= {"wandb.config.lr": 0.25, "wandb.config.arm": "cosine"}
+    config = tmp_path / "over.yaml"
+    config.write_text("wandb:\n  config: {model.optimizer.init_args.lr: 0.25, steps: 8}\n")
+    words = words(**said)
+    words[1:1] = ["--config", str(config)]
+    assert forks.run(words, tmp_path / "said") == 0
+    summary, records = logged(tmp_path / "run")
+    (run,) = [record for record in records if record.get("type") == "run"]
+    assert summary == run
+
+
+@pytest.mark.parametrize("end", ["finished", "infeasible", "terminated"])
+def test_a_run_is_closed_however_the_fit_ends(words, tmp_path, forks, mishap, end):
+    settings = {"wandb.mode": "offline"}
+    if end == "infeasible":
+        settings["divergence.loss_above"] = 1.0
+    if end == "terminated":
+        wait = mishap("Wait", moment="training", reached=str(tmp_path / "reached"))
+        settings |= {"trainer.max_steps": 10_000, "trainer.callbacks": wait}
+    process = forks.start(words(**settings), tmp_path / "said")
+    if end == "terminated":
+        while not (tmp_path / "reached").exists():
+            os.kill(process, 0)
+            time.sleep(0.01)
+        os.kill(process, signal.SIGTERM)
+    assert forks.wait() == {"finished": 0, "infeasible": 2, "terminated": 143}[end]
+    summary, records = logged(tmp_path / "run")
+    print(summary, records[-1])
+    assert 0
