@@ -3,7 +3,9 @@
 import os
 import subprocess
 
-__all__ = ["count_cores", "count_gpus"]
+from phoneme_lightning.sweep.round import Round
+
+__all__ = ["count_cores", "count_gpus", "trials_at_once"]
 
 
 def count_cores() -> int:
@@ -27,3 +29,10 @@ def count_gpus() -> int:
     except (OSError, subprocess.SubprocessError):
         return 0
     return sum(line.startswith("GPU") for line in listed.stdout.splitlines())
+
+
+def trials_at_once(round: Round) -> int:
+    """Give how many trials of a round this machine runs at once."""
+    if round.budget.parallel != "auto":
+        return round.budget.parallel
+    return count_gpus() or max(1, count_cores() // round.budget.threads)

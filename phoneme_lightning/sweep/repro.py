@@ -32,7 +32,7 @@ def repro_command(folder: RoundFolder, record: TrialRecord, out: Path) -> list[s
     """
     if not record.attempts:
         raise InputError(f"{record.trial} has not begun: there is nothing to repeat")
-    settings = folder.attempt(record.trial, 1) / "overrides.yaml"
+    settings = folder.attempts(record.trial)[0] / "overrides.yaml"
     configs = [str(config) for config in (*folder.base_configs(), settings)]
     words = [word for config in configs for word in ("--config", config)]
     return ["phoneme-cli", "fit", *words, "--run.folder", str(out), "--wandb.mode", "disabled"]

@@ -15,11 +15,14 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher, make_launcher
 from phoneme_lightning.sweep.ledger import Claim, Ledger
 from phoneme_lightning.sweep.lint import lint
-from phoneme_lightning.sweep.machine import count_cores, count_gpus
+from phoneme_lightning.sweep.machine import count_gpus, trials_at_once
+from phoneme_lightning.sweep.records import read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.screen import Screen
 
 __all__ = ["check_round", "run_round", "work"]
+
+ENDED = ("completed", "pruned", "infeasible", "failed")
 
 
 def run_round(folder: RoundFolder, round: Round) -> int:
@@ -86,13 +89,14 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
         for message in ledger.reconcile():
             print(message)
         ledger.enqueue(read_design(folder.design))
+        _retrain_lost(folder, round, ledger)
         with Screen(folder, round) as screen:
             driver = Driver(
                 folder,
                 round,
                 ledger,
                 launcher,
-                parallel=_parallel(round),
+                parallel=trials_at_once(round),
                 objection=_objections(folder, round, checked),
                 propose=_proposals(ledger, round, folder),
                 watch=_watch(ledger, round),
@@ -107,17 +111,25 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
     return conclude(folder, round) if first else 0
 
 
+def _retrain_lost(folder: RoundFolder, round: Round, ledger: Ledger) -> None:
+    """Let trials wait again whose folders somebody deleted after they had ended."""
+    states = ledger.states()
+    records = read_records(folder, round.objective, round.retry.attempts)
+    lost = [
+        record.trial
+        for record in records
+        if record.state == "waiting" and states[record.trial] in ENDED
+    ]
+    for trial in lost:
+        print(f"{trial}: {states[trial]} by the study, but its folder is gone: it is trained again")
+    ledger.requeue(lost)
+
+
 def _launcher(round: Round) -> Launcher:
     kind = round.executor.kind
     if kind == "auto":
         kind = "subprocess" if count_gpus() else "fork"
     return make_launcher(kind)
-
-
-def _parallel(round: Round) -> int:
-    if round.budget.parallel != "auto":
-        return round.budget.parallel
-    return count_gpus() or max(1, count_cores() // round.budget.threads)
 
 
 def _objections(
@@ -150,4 +162,8 @@ def _watch(ledger: Ledger, round: Round) -> Callable[[Slot], None]:
     from phoneme_lightning.sweep.pruning import Pruner
 
     pruner = Pruner(ledger, round)
-    return lambda slot: pruner.look(slot.claim, slot.running.folder)
+
+    def watch(slot: Slot) -> None:
+        pruner.look(slot.claim, slot.running.folder)
+
+    return watch
