@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -71,7 +72,7 @@ def check_points(
         key = hashlib.sha256((begin + text).encode()).hexdigest()
         if key not in known:
             checker = checker or _Checker(configs)
-            said = asdict(checker.check(row.trial, settings))
+            said = asdict(checker.check(_name(row), settings))
             known[key] = json.loads(json.dumps(said, default=str))  # as it will be remembered
         found[row.trial] = Checked(**known[key])
         if progress:
@@ -92,17 +93,17 @@ def probes(round: Round) -> Iterator[Row]:
     for arm in arms(round):
         middle = probe(round, arm)
         yield middle
-        yield probe(round, arm, "lowest corner", 0.0)
-        yield probe(round, arm, "highest corner", 1.0)
+        yield probe(round, arm, "in the lowest corner of its space", 0.0)
+        yield probe(round, arm, "in the highest corner of its space", 1.0)
         for key, space in active_spaces(round, arm, middle.values).items():
             for choice in space.choices if isinstance(space, Categorical) else ():
-                yield probe(round, arm, f"{key} {choice}", given={key: choice})
+                yield probe(round, arm, f"where {key} is {choice}", given={key: choice})
 
 
 def probe(
     round: Round,
     arm: Arm,
-    name: str = "middle",
+    place: str = "in the middle of its space",
     coordinate: float = 0.5,
     given: Mapping[str, Any] | None = None,
 ) -> Row:
@@ -111,7 +112,7 @@ def probe(
     Args:
         round: the round.
         arm: the arm.
-        name: of the place, for messages.
+        place: where that is, for a complaint.
         coordinate: 0 is every lower bound, 1 every upper one.
         given: values of some keys.
     """
@@ -120,19 +121,31 @@ def probe(
     while missing := active_spaces(round, arm, values).keys() - values.keys():
         spaces = active_spaces(round, arm, values)
         values |= {key: space.at(coordinate) for key, space in spaces.items() if key in missing}
-    return Row(f"{arm.name}, {name} of its space", arm.name, -1, round.seeds[0], values)
+    return Row(f"arm {arm.name}, {place}", arm.name, -1, round.seeds[0], values)
+
+
+def _name(row: Row) -> str:
+    return f"trial {row.trial}" if row.point >= 0 else row.trial
 
 
 @cache
 def _fit_parser() -> "LightningArgumentParser":
+    # What Lightning calls is deprecated in jsonargparse; phoneme-cli does not speak of it either.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     from phoneme_lightning.cli import PhonemeCLI
 
     class ParserOnly(PhonemeCLI):
-        """Builds the parser of `phoneme-cli fit`, and neither seeds nor builds nor runs."""
+        """Builds the parser of `phoneme-cli fit`, and neither parses nor seeds nor builds."""
 
         @staticmethod
         def subcommands() -> dict[str, set[str]]:
             return {"fit": PhonemeCLI.subcommands()["fit"]}
+
+        def parse_arguments(self, parser: Any, args: Any) -> None:
+            self.config = {"subcommand": None}
+
+        def _parse_ckpt_path(self) -> None:
+            pass
 
         def _set_seed(self) -> None:
             pass
@@ -140,10 +153,7 @@ def _fit_parser() -> "LightningArgumentParser":
         def instantiate_classes(self) -> None:
             pass
 
-        def _run_subcommand(self, subcommand: str) -> None:
-            pass
-
-    parser: LightningArgumentParser = ParserOnly(["fit"])._subcommand_parsers["fit"]
+    parser: LightningArgumentParser = ParserOnly([])._subcommand_parsers["fit"]
     return parser
 
 
@@ -171,7 +181,7 @@ class _Checker:
         """Parse overrides, count the weights, and make the optimizer.
 
         Args:
-            name: of the trial.
+            name: of the trial, for a complaint.
             settings: its overrides, nested.
 
         Raises:
@@ -181,7 +191,7 @@ class _Checker:
             return self._check(settings)
         except (InputError, ValueError, TypeError) as error:
             blamed = self._blame(settings)
-            raise InputError(f"trial {name}: {blamed}{' '.join(str(error).split())}") from error
+            raise InputError(f"{name}: {blamed}{' '.join(str(error).split())}") from error
 
     def _check(self, settings: dict[str, Any]) -> Checked:
         import torch

@@ -155,7 +155,7 @@ def show(plan: Plan, console: Console) -> None:
     console.print(table)
     points, seeds = round.budget.points, len(round.seeds)
     console.print(
-        f"{len(plan.arms)} arms x {points} points x {seeds} seeds = {plan.fits} fits; "
+        f"arms {len(plan.arms)} x points {points} x seeds {seeds} = {plan.fits} fits; "
         f"{plan.parallel} at once on this machine: about {clock(plan.seconds)}",
         highlight=False,
     )
