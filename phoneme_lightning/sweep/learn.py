@@ -73,16 +73,16 @@ def learn(ledger: "Ledger", round: Round, folder: RoundFolder, root: Path = ROOT
 
 
 def _learn_from(ledger: "Ledger", round: Round, folder: RoundFolder, name: str, root: Path) -> str:
+    quick = "" if round.evidence else "-quick"  # a demonstration learns from demonstrations
     try:
-        source = find_round(name, root)
+        source = find_round(name + quick, root)
     except InputError as error:
-        raise InputError(
-            f"sampler.learn_from: {error}; run it first: phoneme-sweep run sweeps/{name}.yaml"
-        ) from error
+        first = f"phoneme-sweep run sweeps/{name}.yaml" + (" --quick" if quick else "")
+        raise InputError(f"sampler.learn_from: {error}; run it first: {first}") from error
     older, base = read_round(source.round), base_settings(folder.base_configs())
     records = read_records(source, round.objective, older.retry.attempts)
     known = {
-        trial.user_attrs["trial_there"]
+        trial.user_attrs["imported_trial"]
         for trial in ledger.study.get_trials(deepcopy=False)
         if trial.user_attrs.get("imported") == source.name
     }
@@ -94,7 +94,7 @@ def _learn_from(ledger: "Ledger", round: Round, folder: RoundFolder, name: str, 
         except _LeftOutError as why:
             left_out[str(why)] += 1
     for trial in _as_trials(found, source.name, round):
-        if trial.user_attrs["trial_there"] not in known:
+        if trial.user_attrs["imported_trial"] not in known:
             ledger.study.add_trial(trial)
     reasons = ", ".join(f"{count} {why}" for why, count in left_out.items())
     line = f"{len(found)} of {len(records)} trials of {source.name} are inside this round's space"
@@ -129,7 +129,7 @@ def _as_trials(
             value=feasible.get(record.trial, bad),
             params=params,
             distributions={key: distributions[key] for key in params},
-            user_attrs={"imported": source, "trial_there": record.trial},
+            user_attrs={"imported": source, "imported_trial": record.trial},
             constraints={CONSTRAINT: float(record.trial not in feasible)},
         )
 

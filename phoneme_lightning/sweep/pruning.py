@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.training.curves import read_metrics
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -54,8 +55,6 @@ class Pruner:
         Raises:
             Exception: what the storage raises when it does not answer.
         """
-        from phoneme_lightning.training.curves import read_metrics
-
         stop, metrics = attempt / STOP, attempt / "metrics.csv"
         if self.rule is None or stop.exists():
             return stop.exists()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from phoneme_lightning.sweep.lint_rules.case import LEARNING_RATE, Case, Found, Rule, names_in
-from phoneme_lightning.sweep.spaces import Categorical, Int, Log, Uniform
+from phoneme_lightning.sweep.spaces import Categorical, Int, Log
 
 __all__ = ["RULES"]
 
@@ -129,7 +129,7 @@ def natural_bound(case: Case) -> Iterator[Found]:
         hard = space.hard or [None, None]
         named = space.natural_bound
         for side, bound, limit in (("low", space.low, hard[0]), ("high", space.high, hard[1])):
-            zero = side == "low" and bound == 0 and isinstance(space, Uniform)
+            zero = side == "low" and bound == 0
             if named not in (side, "both") and (zero or (limit is not None and bound == limit)):
                 yield (
                     "info",
