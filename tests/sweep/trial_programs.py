@@ -77,6 +77,39 @@ def do_hang(file):
     time.sleep(600)
 
 
+def do_complete(folder, code):
+    """Write an outcome, and leave with a code that tells something else."""
+    from phoneme_lightning.training.outcome import Outcome, write_outcome
+
+    write_outcome(folder, Outcome("completed", step=5))
+    sys.exit(int(code))
+
+
+def do_say(text, code):
+    """Print something, and leave with a code."""
+    print(text)
+    sys.exit(int(code))
+
+
+def do_obey(file):
+    """Sleep until SIGTERM, as a fit that needs a while; then leave with 143."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    write(file, os.getpid())
+    time.sleep(600)
+
+
+def do_eat(megabytes):
+    """Fill memory."""
+    hoard = []
+    for _ in range(int(megabytes)):
+        hoard.append(b"x" * 1_000_000)
+    print("full")
+
+
+def do_fit(*words):
+    """Do nothing at all."""
+
+
 def work(kind, folder):
     """Start two trials that hang, a third in the last moment, and die by SIGKILL."""
     from phoneme_lightning.sweep.fork import ForkLauncher

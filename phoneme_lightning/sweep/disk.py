@@ -1,0 +1,72 @@
+"""What trials take up on the disk."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.records import TrialRecord
+from phoneme_lightning.sweep.round import Objective
+
+__all__ = ["free_enough", "prune_checkpoints"]
+
+KEPT_AN_ARM = 5
+UNKNOWN_BYTES = 2**30
+OTHER_BYTES = 2**26
+"""W&B's files, pictures and logs of a trial."""
+
+
+def _sizes(folder: RoundFolder) -> Iterator[int]:
+    for file in folder.trials.glob("*/attempt-*/checkpoints/*.ckpt"):
+        with suppress(FileNotFoundError):  # another driver may be tidying up
+            yield file.stat().st_size
+
+
+def free_enough(folder: RoundFolder) -> bool:
+    """Say whether the disk has room for a further trial.
+
+    That is four checkpoints, the best, the last, the one being written and one to spare, of the
+    size of the largest so far; 1 GiB as long as there is none.
+    """
+    largest = max(_sizes(folder), default=None)
+    needed = UNKNOWN_BYTES if largest is None else 4 * largest + OTHER_BYTES
+    return shutil.disk_usage(folder.path).free >= needed
+
+
+def prune_checkpoints(
+    folder: RoundFolder, records: Sequence[TrialRecord], objective: Objective
+) -> None:
+    """Delete the checkpoints that nobody will ask for.
+
+    A trial that is completed or infeasible never goes on: its last.ckpt goes, with all that
+    earlier attempts left. The best checkpoints stay for the top 5 of each arm.
+
+    Args:
+        folder: of the round.
+        records: of all its trials.
+        objective: what ranks them.
+    """
+    best = {record.folder for record in _best(records, objective)}
+    for record in records:
+        if record.state not in ("completed", "infeasible"):
+            continue
+        for attempt in folder.attempts(record.trial):
+            for file in (attempt / "checkpoints").glob("*.ckpt"):
+                if file.name == "last.ckpt" or attempt not in best:
+                    file.unlink(missing_ok=True)
+
+
+def _best(records: Sequence[TrialRecord], objective: Objective) -> Iterator[TrialRecord]:
+    """Give the first few completed trials of each arm."""
+    sign = 1 if objective.mode == "max" else -1
+    measured = [
+        (sign * record.measured.by(objective.selection), record)
+        for record in records
+        if record.state == "completed" and record.measured
+    ]
+    seen: Counter[str] = Counter()
+    for _, record in sorted(measured, key=lambda pair: -pair[0]):
+        seen[record.arm] += 1
+        if seen[record.arm] <= KEPT_AN_ARM:
+            yield record
