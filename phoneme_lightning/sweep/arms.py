@@ -86,7 +86,7 @@ def _alternatives(key: str, scientific: Scientific) -> list[tuple[str, Any]]:
         names = [f"{short} {part.at(0.0):.3g}..{part.at(1.0):.3g}" for part in parts]
         return list(zip(_unique(names), parts, strict=True))
     if isinstance(scientific.values, Mapping):
-        return [(str(label), value) for label, value in scientific.values.items()]
+        return [(" ".join(str(label).split()), one) for label, one in scientific.values.items()]
     return list(zip(_unique(map(_label, scientific.values)), scientific.values, strict=True))
 
 
