@@ -227,17 +227,24 @@ def as_table(rows: Sequence[Mapping[str, Any]], title: str) -> "Table":
         title: over the table.
     """
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
-    for name in rows[0] if rows else ():
-        numbers = all(isinstance(row.get(name), int | float | None) for row in rows)
+    # As Text, since in a plain string rich takes [words] for markup and swallows them.
+    table = Table(title=Text(title), title_justify="left")
+    columns = [[row.get(name) for row in rows] for name in (rows[0] if rows else ())]
+    for name, values in zip(rows[0] if rows else (), columns, strict=True):
+        numbers = all(isinstance(value, int | float | None) for value in values)
         table.add_column(name, justify="right" if numbers else "left")
-    for row in rows:
-        table.add_row(*map(_cell, row.values()))
+    for cells in zip(*map(_cells, columns), strict=True):
+        table.add_row(*map(Text, cells))
     return table
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _cells(values: Sequence[Any]) -> list[str]:
+    floats = [abs(value) for value in values if isinstance(value, float)]
+    # Accuracies and losses line up; what spans decades keeps its digits.
+    form = ".4f" if all(0.01 <= value < 100 for value in floats) else ".4g"
+    return [
+        "" if value is None else f"{value:{form}}" if isinstance(value, float) else str(value)
+        for value in values
+    ]

@@ -168,13 +168,15 @@ def test_rounds_show_the_look_at_their_best_trial_and_a_broken_one_hides_no_othe
 
 def test_a_table_holds_every_cell(plant, tmp_path):
     told = {"state": "completed", "curve": [0.25, 0.123456], "values": {LR: 0.000123456}}
-    folder = plant(tmp_path / "lr", {"p0": told, "p1": {"values": {}, "state": "failed"}})
+    folder = plant(
+        tmp_path / "lr", {"p0": told, "p1": {"values": {}, "state": "failed", "arm": "[cnn]"}}
+    )
     objective = read_round(folder.round).objective
     rows = trial_rows(read_records(folder, objective, 3), objective)
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(as_table(rows, "a title"))
     text = console.export_text()
-    for words in ("a title", "p0", "p1", "0.25", "0.1235", "0.0001235", "failed", "lr"):
+    for words in ("a title", "p0", "p1", "0.2500", "0.1235", "0.0001235", "failed", "lr", "[cnn]"):
         assert words in text
     assert "None" not in text
     assert as_table([], "nothing").row_count == 0
