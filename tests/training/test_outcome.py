@@ -12,7 +12,7 @@ import torch
 
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import (
     Infeasible,
     Outcome,

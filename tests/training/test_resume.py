@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from phoneme_lightning.cli import PhonemeCLI
-from phoneme_lightning.training.metrics_csv import read_metrics
+from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import read_outcome
 
 pytestmark = pytest.mark.usefixtures("alone")  # the checkpoint names the killer

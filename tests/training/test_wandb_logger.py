@@ -63,8 +63,12 @@ def test_a_run_is_filed_by_what_was_said(words, tmp_path, forks):
     words[1:1] = ["--config", str(config)]
     assert forks.run(words, tmp_path / "said") == 0
     summary, records = logged(tmp_path / "run")
-    (run,) = [record for record in records if record.get("type") == "run"]
-    assert summary == run
+    assert summary["run_id"] == "p003-s0"
+    (run,) = (record["run"] for record in records if record["type"] == "run")
+    assert (run["run_group"], run["job_type"]) == ("lr_round1", "explore")
+    flat = {"lr": 0.25, "arm": "cosine", "model.optimizer.init_args.lr": 0.25, "steps": 8}
+    assert summary["config"].items() >= flat.items()
+    assert summary["config"]["model"]["warmup_steps"] == 2
 
 
 @pytest.mark.parametrize("end", ["finished", "infeasible", "terminated"])
@@ -83,5 +87,12 @@ def test_a_run_is_closed_however_the_fit_ends(words, tmp_path, forks, mishap, en
         os.kill(process, signal.SIGTERM)
     assert forks.wait() == {"finished": 0, "infeasible": 2, "terminated": 143}[end]
     summary, records = logged(tmp_path / "run")
-    print(summary, records[-1])
-    assert 0
+    state = ("finished", 0) if end == "finished" else ("failed", 1)
+    assert (summary["state"], summary["exit_code"]) == state
+    validated = {
+        int(record["history"]["item"]["trainer/global_step"])
+        for record in records
+        if record["type"] == "history" and "val/loss" in record["history"]["item"]
+    }
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert validated == {row["step"] for row in rows if "val/loss" in row}
