@@ -87,7 +87,8 @@ def plan(file: Path, quick: bool = False, root: Path = ROOT) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder, round = open_round(file, lambda *_: None, quick=quick, root=Path(scratch))
         with console.status("parsing every point, then timing a few steps of each arm"):
-            made = make_plan(folder, round, RoundFolder(root / round.name))
+            began = folder if folder.path == file else RoundFolder(root / round.name)
+            made = make_plan(folder, round, began)
     show(made, console)
 
 

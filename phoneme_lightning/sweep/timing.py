@@ -35,7 +35,7 @@ def known_times(folder: RoundFolder, round: Round) -> dict[str, tuple[float, str
         if record.state == "completed" and record.attempts == 1 and not record.stopped_early:
             took.setdefault(record.arm, []).append(record.seconds)
     return {
-        arm: (sum(each) / len(each), f"{len(each)} trials that have ended")
+        arm: (sum(each) / len(each), f"{len(each)} ended trials")
         for arm, each in took.items()
     }
 
