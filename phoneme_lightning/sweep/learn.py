@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep.design import Row, active_spaces, arms
-from phoneme_lightning.sweep.folder import ROOT, RoundFolder, find_round
+from phoneme_lightning.sweep.design import Row, active_spaces, arms, lock_design
+from phoneme_lightning.sweep.folder import RoundFolder, find_round
 from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.records import TrialRecord, read_records
@@ -48,7 +47,7 @@ def fill(round: Round, choose: Callable[[str, Space], Any]) -> dict[str, Any]:
     return values
 
 
-def learn(ledger: "Ledger", round: Round, folder: RoundFolder, root: Path = ROOT) -> list[str]:
+def learn(ledger: "Ledger", round: Round, folder: RoundFolder) -> list[str]:
     """Tell an exploit round's study what the rounds of `sampler.learn_from` found.
 
     Told is every completed or infeasible trial that would be one of this round's own: what this
@@ -58,10 +57,9 @@ def learn(ledger: "Ledger", round: Round, folder: RoundFolder, root: Path = ROOT
     the user attribute `imported`, the name of their round; none is told twice.
 
     Args:
-        ledger: of the round; no other driver may be at this meanwhile.
+        ledger: of the round.
         round: of phase exploit.
-        folder: of the round; it holds the base configs.
-        root: folder of all rounds.
+        folder: of the round; the older rounds' lie beside it.
 
     Returns:
         A line an older round: how many of its trials are of use, and why the others are not.
@@ -69,13 +67,14 @@ def learn(ledger: "Ledger", round: Round, folder: RoundFolder, root: Path = ROOT
     Raises:
         InputError: a round has not been run.
     """
-    return [_learn_from(ledger, round, folder, name, root) for name in round.sampler.learn_from]
+    with lock_design(folder.design):  # one driver tells, the next finds it told
+        return [_learn_from(ledger, round, folder, name) for name in round.sampler.learn_from]
 
 
-def _learn_from(ledger: "Ledger", round: Round, folder: RoundFolder, name: str, root: Path) -> str:
+def _learn_from(ledger: "Ledger", round: Round, folder: RoundFolder, name: str) -> str:
     quick = "" if round.evidence else "-quick"  # a demonstration learns from demonstrations
     try:
-        source = find_round(name + quick, root)
+        source = find_round(name + quick, folder.path.parent)
     except InputError as error:
         first = f"phoneme-sweep run sweeps/{name}.yaml" + (" --quick" if quick else "")
         raise InputError(f"sampler.learn_from: {error}; run it first: {first}") from error

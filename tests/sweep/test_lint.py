@@ -354,6 +354,20 @@ def test_a_quick_round_is_only_kept_from_the_test_split():
     assert [one.rule for one in found] == ["F1 objective on the test split"]
 
 
+def test_a_config_that_names_no_optimizer_has_the_default_one(tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    round = replace(CLEAN, base=[str(tmp_path / "empty.yaml")])
+    assert lint(round) == []
+    eps = {"model.optimizer.init_args.eps": Log(1e-10, 1e-6)}
+    assert [one.rule for one in lint(replace(round, nuisance=RATE | eps))] == ["C7 Adam tier"]
+
+
+def test_settings_of_adam_are_nothing_to_sgd():
+    settings = adam(9, "1 - x", "1 - y")
+    found = lint(replace(CLEAN, overrides={OPTIMIZER: SGD}, **settings))
+    assert found == []
+
+
 def test_a_missing_base_config_is_named():
     with pytest.raises(InputError, match=r"base is 'nowhere\.yaml'"):
         lint(replace(CLEAN, base=["nowhere.yaml"]))

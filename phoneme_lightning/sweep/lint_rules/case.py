@@ -65,6 +65,10 @@ class Case:
         """Give the value that a key has in an arm before anything is tuned, or None."""
         return {**self.settings, **flatten(arm.settings)}.get(key)
 
+    def optimizer(self, arm: Arm) -> str:
+        """Give the class of an arm's optimizer; phoneme-cli's own where no config names one."""
+        return str(self.of_arm(arm, "model.optimizer.class_path") or "torch.optim.AdamW")
+
     def derived(self) -> Iterator[tuple[str, Any]]:
         """Give every derived key with its template, also those of some arms only."""
         for derived in (self.round.derived, *(part.derived for part in self.round.conditional)):

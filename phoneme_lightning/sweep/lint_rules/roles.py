@@ -8,7 +8,6 @@ __all__ = ["RULES"]
 
 BATCH_SIZE = ("data.frames_per_batch", "trainer.accumulate_grad_batches")
 LENGTH = ("trainer.max_steps", "trainer.max_epochs")
-OPTIMIZER = "model.optimizer.class_path"
 STRENGTHS = (".weight_decay", "dropout", "label_smoothing", ".noise", ".stretch")
 MOST_VALUES = 8
 
@@ -161,7 +160,7 @@ def shared_range(case: Case) -> Iterator[Found]:
     """Same name, other hyperparameter."""
     seen: dict[str, tuple[str, object]] = {}
     for arm, spaces in case.arms:
-        optimizer, space = case.of_arm(arm, OPTIMIZER), spaces.get(LEARNING_RATE)
+        optimizer, space = case.optimizer(arm), spaces.get(LEARNING_RATE)
         for other, (name, theirs) in seen.items():
             if space and other != optimizer and theirs == space:
                 yield (
@@ -172,7 +171,7 @@ def shared_range(case: Case) -> Iterator[Found]:
                     "conditional",
                 )
                 return
-        seen.setdefault(str(optimizer), (arm.name, space))
+        seen.setdefault(optimizer, (arm.name, space))
 
 
 RULES: dict[str, Rule] = {

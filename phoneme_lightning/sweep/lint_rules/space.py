@@ -31,8 +31,7 @@ def adam_tier(case: Case) -> Iterator[Found]:
     made_from = [(beta, names) for pairs in betas for beta, names in pairs]
     tuned = set()
     for arm, spaces in case.arms:
-        optimizer = str(case.of_arm(arm, "model.optimizer.class_path"))
-        if optimizer.rsplit(".", 1)[-1] in ADAM_FAMILY:
+        if case.optimizer(arm).rsplit(".", 1)[-1] in ADAM_FAMILY:
             tuned |= {"eps"} if any(key.endswith("init_args.eps") for key in spaces) else set()
             tuned |= {beta for beta, names in made_from if not names.isdisjoint(spaces)}
     for setting, enough in TIERS.items():
