@@ -74,17 +74,15 @@ def overrides(round: Round, row: Row, base: Mapping[str, Any] | None = None) -> 
     def of_base() -> dict[str, Any]:
         return flatten(base_settings(round.base) if base is None else base)
 
-    settings = over
+    settings = dict(over)
     for key in _classes(over):
         if over[key] != of_base().get(key):
             settings = _complete(settings, key, {**over, **chosen, **templates}, {})
     settings |= chosen
     for key in _classes(chosen):
         if key in searched or chosen[key] != {**of_base(), **over}.get(key):
-            wanted = _inherited(round, key)
-            kept = (
-                {one: value for one, value in of_base().items() if one in wanted} if wanted else {}
-            )
+            wanted = set(_inherited(round, key))
+            kept = {one: of_base()[one] for one in wanted and wanted & of_base().keys()}
             settings = _complete(settings, key, {**chosen, **templates}, kept)
     names = {**settings, **{key: value for key, value in drawn.items() if "." not in key}}
     for key, template in templates.items():
@@ -149,7 +147,7 @@ def _complete(
     for name, default in defaults.items():
         if name not in set_here:
             whole[prefix + name] = kept.get(prefix + name, default)
-    for name in needed - set_here:
+    for name in sorted(needed - set_here):
         if prefix + name not in kept:
             raise InputError(f"{prefix}{name} is missing: {settings[key]} has no default for it")
         whole[prefix + name] = kept[prefix + name]
