@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import weakref
 from pathlib import Path
 
 from optuna.storages.journal._file import BaseJournalFileLock
@@ -29,7 +30,8 @@ class JournalLock(BaseJournalFileLock):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("rb+")
+        self._file = os.open(path, os.O_RDWR)
+        weakref.finalize(self, os.close, self._file)
 
     def is_current(self) -> bool:
         """Say whether the path still names the file that was opened.
@@ -38,7 +40,7 @@ class JournalLock(BaseJournalFileLock):
             FileNotFoundError: it names no file.
         """
         try:
-            return os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._path))
+            return os.path.samestat(os.fstat(self._file), os.stat(self._path))
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"{self._path} is gone: put it back, or make it again from the round's folder "
@@ -68,9 +70,8 @@ class JournalLock(BaseJournalFileLock):
     def _mend(self) -> None:
         # Who was killed in mid-write, or met a full disk, left half a line. What is appended to
         # it would make a line that is no JSON, and no reader gets beyond one.
-        descriptor = self._file.fileno()
-        size = os.fstat(descriptor).st_size
+        size = os.fstat(self._file).st_size
         start = max(0, size - TAIL)
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            tail = os.pread(descriptor, size - start, start)
-            os.ftruncate(descriptor, start + tail.rfind(b"\n") + 1)
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            tail = os.pread(self._file, size - start, start)
+            os.ftruncate(self._file, start + tail.rfind(b"\n") + 1)

@@ -78,7 +78,7 @@ class Ledger:
         self.folder, self.round = folder, round
         self._study = RoundStudy(folder, round)
         self._workers = folder.path / "workers"
-        self._watch = Watch(self._workers, round.storage.grace)
+        self._watch = Watch(self._workers, round.storage.grace, round.storage.beat)
         self._met: dict[int, float] = {}  # number -> when it was first seen to wait
 
     @cached_property

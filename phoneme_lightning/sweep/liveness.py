@@ -1,9 +1,11 @@
 """Whether a worker lives: its trials' beats go on, and on this machine it holds a lock."""
 
 import fcntl
+import os
 import platform
 import time
 import uuid
+import weakref
 from collections.abc import Hashable
 from pathlib import Path
 
@@ -21,8 +23,9 @@ class Alive:
         folder.mkdir(exist_ok=True)
         self.worker = f"{platform.node()}:{uuid.uuid4().hex[:12]}"
         """Name of this worker."""
-        self._file = (folder / f"{self.worker}.lock").open("w")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        file = os.open(folder / f"{self.worker}.lock", os.O_WRONLY | os.O_CREAT, 0o644)
+        weakref.finalize(self, os.close, file)
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 class Watch:
@@ -34,10 +37,13 @@ class Watch:
     Args:
         folder: of the workers' locks.
         grace_seconds: for how long a beat may stand still.
+        unsigned_seconds: for how long a trial may run without the name of its worker, which is
+            put there at once unless the worker dies just then.
     """
 
-    def __init__(self, folder: Path, grace_seconds: float) -> None:
-        self._folder, self._grace_seconds = folder, grace_seconds
+    def __init__(self, folder: Path, grace_seconds: float, unsigned_seconds: float) -> None:
+        self._folder = folder
+        self._grace_seconds, self._unsigned_seconds = grace_seconds, unsigned_seconds
         self._seen: dict[Hashable, tuple[int, float]] = {}  # trial -> its beat, and when it came
 
     def is_stale(self, trial: Hashable, beat: int, worker: str | None) -> bool:
@@ -51,11 +57,14 @@ class Watch:
         now = time.monotonic()
         if self._seen.get(trial, (None, now))[0] != beat:
             self._seen[trial] = beat, now
-        return now - self._seen[trial][1] > self._grace_seconds or self._is_dead(worker)
+        still_seconds = now - self._seen[trial][1]
+        if worker is None:
+            return still_seconds > self._unsigned_seconds
+        return still_seconds > self._grace_seconds or self._is_dead(worker)
 
-    def _is_dead(self, worker: str | None) -> bool:
+    def _is_dead(self, worker: str) -> bool:
         """Say whether a worker is dead for certain; of another machine's nothing is known."""
-        if worker is None or worker.split(":")[0] != platform.node():
+        if worker.split(":")[0] != platform.node():
             return False
         try:
             with (self._folder / f"{worker}.lock").open() as file:

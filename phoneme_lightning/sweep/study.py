@@ -151,7 +151,7 @@ def by_trial(trials: Iterable[FrozenTrial]) -> dict[str, Attempts]:
 
 
 class RoundStudy:
-    """A round's study, opened anew where its file was replaced.
+    """A round's study, opened anew where it was replaced.
 
     Args:
         folder: of the round.
@@ -163,13 +163,16 @@ class RoundStudy:
 
     def __init__(self, folder: RoundFolder, round: Round) -> None:
         self._folder, self._round = folder, round
-        self._study, self._lock = _open_study(folder, round)
+        self._open()
+
+    def _open(self) -> None:
+        self._study, self._lock = _open_study(self._folder, self._round)
 
     @property
     def study(self) -> optuna.Study:
         """The study as it is now."""
         if self._lock is not None and not self._lock.is_current():
-            self._study, self._lock = _open_study(self._folder, self._round)
+            self._open()
         return self._study
 
     @property
@@ -179,7 +182,11 @@ class RoundStudy:
 
     def trials(self) -> list[FrozenTrial]:
         """Give all trials of the study, to read only."""
-        return self.study.get_trials(deepcopy=False)
+        try:
+            return self.study.get_trials(deepcopy=False)
+        except KeyError:  # a database's study was replaced
+            self._open()
+            return self.study.get_trials(deepcopy=False)
 
     def set(self, trial_id: int, **attrs: object) -> None:
         """Set user attributes, one after the other.
