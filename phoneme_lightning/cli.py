@@ -79,7 +79,7 @@ class PhonemeCLI(LightningCLI):
         self.exit_code = 0
         self.arguments = list(sys.argv[1:] if args is None else args)
         # To find the texts that help shows takes a second.
-        texts = any(re.search(r"^-h$|help|print_config", word) for word in self.arguments)
+        texts = any(re.search(r"^-h$|help|comments", word) for word in self.arguments)
         set_parsing_settings(docstring_parse_attribute_docstrings=texts)
         super().__init__(
             PhonemeClassifier,

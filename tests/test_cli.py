@@ -73,6 +73,8 @@ def test_a_run_leaves_all_that_the_docs_name(trained):
     assert left >= {
         "config.yaml",
         "command.txt",
+        "environment.json",
+        "outcome.json",
         "metrics.csv",
         "log.txt",
         "curves.png",
@@ -263,6 +265,7 @@ def test_offline_wandb_holds_the_config_and_the_best_score(place, tmp_path):
         (["fit", "--data.augment.noise=-1"], r"data\.augment\.noise is -1"),
         (["fit", "--model.ema_decay=2"], r"model\.ema_decay is 2"),
         (["fit", "--data.frames_per_batch=0"], r"data\.frames_per_batch is 0"),
+        (["fit", "--divergence.lost_gradients=0"], r"divergence\.lost_gradients is 0"),
         pytest.param(
             ["fit", "--trainer.accelerator=gpu"],
             r"trainer\.accelerator is 'gpu'",
@@ -284,6 +287,15 @@ def test_a_mistake_is_one_line_that_names_the_key(words, said):
     with pytest.raises(InputError, match=said) as caught:
         PhonemeCLI(words)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("words", [["fit", "--help"], ["fit", "-h"]])
+def test_help_tells_what_each_key_is(words, capsys):
+    with pytest.raises(SystemExit):
+        PhonemeCLI(words)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Gradients in a row that are not finite." in said
+    assert "Folder of all runs." in said
 
 
 def test_a_mistake_ends_with_code_2_and_no_traceback():

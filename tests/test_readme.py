@@ -133,7 +133,8 @@ def test_the_tour_runs_and_leaves_the_files_that_it_lists(make_store, tmp_path):
     kept = {name for name in lists if name.split("/")[0] not in FOLDERS.split("|")}
     folder = tmp_path / "runs/first"
     left = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-    assert kept - {"wandb/"} == left
+    changing = {"wandb/", "git.diff"}  # W&B is off here; and the sources may be changed, or not
+    assert kept - changing == left - changing
 
 
 def test_the_figures_of_the_backbones_are_the_code_s():
