@@ -25,6 +25,8 @@ __all__ = [
     "Training",
 ]
 
+BACKOFF, BEAT, GRACE = Duration("10s"), Duration("30s"), Duration("300s")
+
 Phase = Literal["explore", "exploit", "confirm", "probe"]
 
 
@@ -178,7 +180,7 @@ class Retry:
     attempts: int = 3
     """Attempts at a trial in all."""
 
-    backoff: Duration = Duration("10s")
+    backoff: Duration = BACKOFF
     """Wait before the second attempt; it doubles with each further one."""
 
 
@@ -189,10 +191,10 @@ class Storage:
     url: str = "journal"
     """journal, a file in the round's folder, or any storage URL of Optuna."""
 
-    beat: Duration = Duration("30s")
+    beat: Duration = BEAT
     """Time between a worker's signs of life."""
 
-    grace: Duration = Duration("300s")
+    grace: Duration = GRACE
     """Silence after which a worker counts as dead."""
 
 

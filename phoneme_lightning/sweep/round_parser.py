@@ -133,7 +133,9 @@ def _build_dataclass(kind: Any, value: Mapping[str, Any], key: str) -> Any:
     for field in fields(kind):
         needed = field.default is MISSING and field.default_factory is MISSING
         if needed and value.get(field.name) is None:
-            raise InputError(f"{prefix}{field.name} is missing: {_documented(kind, field.name)}")
+            raise InputError(
+                f"{prefix}{field.name} is missing: give {_describe(types[field.name])}"
+            )
     plain = {name: one for name, one in types.items() if _is_plain(one)}
     given = {name: _whole(types[name], one) for name, one in value.items() if name in plain}
     for name, one in given.items():
@@ -148,10 +150,6 @@ def _build_dataclass(kind: Any, value: Mapping[str, Any], key: str) -> Any:
         return kind(**_parse(kind, given, plain, prefix), **rest)
     except ValueError as error:  # a space's own complaint begins with the field
         raise InputError(f"{prefix}{error}") from error
-
-
-def _documented(kind: Any, name: str) -> str:
-    return f"give {_describe(get_type_hints(kind)[name])}"
 
 
 def _build_space(value: Any, key: str) -> Any:
