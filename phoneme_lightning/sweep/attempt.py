@@ -23,6 +23,7 @@ from phoneme_lightning.sweep.memory import OomWatch, oom_counter
 from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.tracking import wandb_section
+from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome, read_outcome, write_outcome
 
 __all__ = ["Ended", "RunningAttempt", "start_attempt"]
@@ -111,8 +112,6 @@ class RunningAttempt:
         return Ended(outcome, cause)
 
     def _write_out_of_memory(self) -> Outcome | None:
-        from phoneme_lightning.training.curves import read_metrics
-
         rows = read_metrics(self.folder / "metrics.csv")
         outcome = Outcome(
             "infeasible",

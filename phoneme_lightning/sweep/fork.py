@@ -6,6 +6,7 @@ import multiprocessing.forkserver
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +27,9 @@ PRELOAD = (
     "matplotlib.backends.backend_agg",
     "wandb",
 )
+
+PAUSES = (0.01, 0.1, 1.0)
+"""Seconds."""
 
 
 class _Forked:
@@ -73,14 +77,20 @@ class ForkLauncher:
 
     def launch(self, job: Job) -> Handle:
         """Fork a process."""
-        process = self._context.Process(
-            target=_trial, args=(replace(job, env=job.environment()), self.program)
-        )
-        with _no_interrupt():
-            process.start()
-        handle = _Forked(process)
+        handle = self._fork(replace(job, env=job.environment()))
         self._running = [*(h for h in self._running if h.poll() is None), handle]
         return handle
+
+    def _fork(self, job: Job) -> _Forked:
+        for pause in PAUSES:
+            process = self._context.Process(target=_trial, args=(job, self.program))
+            try:
+                with _no_interrupt():
+                    process.start()
+                return _Forked(process)
+            except (EOFError, ConnectionError):
+                time.sleep(pause)  # the server is dying; once it is dead a new one is made
+        raise OSError("the fork server dies whenever it is started")
 
     def close(self) -> None:
         """Kill all that still run."""

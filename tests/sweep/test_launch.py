@@ -180,6 +180,9 @@ def test_a_fork_server_outlives_ctrl_c_and_is_replaced_when_dead(job, tmp_path):
     assert wait_for(lambda: not any(map(lives, json.loads((tmp_path / "ids").read_text()))))
     assert launcher.launch(job("exit", 7)).wait(20) == 7
     assert multiprocessing.forkserver._forkserver._forkserver_pid != server
+    for code in range(8):  # launched while it is dying
+        os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        assert launcher.launch(job("exit", code)).wait(20) == code
     stop_server()
 
 
