@@ -72,7 +72,7 @@ def commands_named(name):
 
 def test_every_command_is_of_a_kind_that_is_checked():
     kinds = {words[0] for page in PAGES for words in commands_of(page)}
-    assert kinds <= {"make", "phoneme-cli", "phoneme-data", "source", "wandb"}
+    assert kinds <= {"make", "phoneme-cli", "phoneme-data", "phoneme-sweep", "source", "wandb"}
 
 
 def test_every_make_target_exists():
