@@ -189,7 +189,7 @@ class _Checker:
         """
         try:
             return self._check(settings)
-        except (InputError, ValueError, TypeError) as error:
+        except Exception as error:  # whatever a class answers to values that it cannot use
             blamed = self._blame(settings)
             raise InputError(f"{name}: {blamed}{' '.join(str(error).split())}") from error
 
@@ -217,7 +217,7 @@ class _Checker:
         for path, value in _leaves(settings):
             try:
                 self._check(_without(settings, path))
-            except (InputError, ValueError, TypeError):
+            except Exception:
                 continue
             return f"{'.'.join(path)} is {value!r}: "
         return ""
