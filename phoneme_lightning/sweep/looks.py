@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.scores import append_score, is_public, split_score
+from phoneme_lightning.inference.scores import append_score, split_score
 from phoneme_lightning.inference.submission import read_submission
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.records import TrialRecord
@@ -49,8 +49,8 @@ def look(
     """Score a trial's best weights on the public half, once, and record the look.
 
     The weights only predict here, by `phoneme-cli predict`; the public half is scored from
-    prediction.csv. So nobody, and no file, learns the score on the private half, which
-    `phoneme-cli test` would tell.
+    prediction.csv. So nobody, and no file, is told the score on the private half, as
+    `phoneme-cli test` would tell it.
 
     Args:
         folder: of the round; its looks.jsonl gets a line.
@@ -103,15 +103,10 @@ def _public_accuracy(checkpoint: Path, prediction: Path) -> tuple[str, float | N
     positions = store.split(data["split"], "test")
     if not store.has_labels(positions):
         return store.corpus, None
-    parts = np.split(read_submission(prediction), np.cumsum(store.lengths[positions])[:-1])
-    pairs = [
-        (utterance, part)
-        for utterance, part in zip((store[p] for p in positions.tolist()), parts, strict=True)
-        if is_public(utterance.id)
-    ]
+    utterances = [store[p] for p in positions.tolist()]
     scores = split_score(
-        [utterance.id for utterance, _ in pairs],
-        [part for _, part in pairs],
-        [utterance.labels for utterance, _ in pairs if utterance.labels is not None],
+        [u.id for u in utterances],
+        np.split(read_submission(prediction), np.cumsum(store.lengths[positions])[:-1]),
+        [u.labels for u in utterances if u.labels is not None],
     )
     return store.corpus, None if math.isnan(scores.public) else scores.public
