@@ -113,6 +113,8 @@ def _start(
 ) -> "wandb.Run":
     import wandb
 
+    # Said to `init` alone, an offline run's telemetry still tries to reach the server.
+    wandb.setup(wandb.Settings(mode=mode))
     run = wandb.init(
         project=settings.project,
         name=name,
