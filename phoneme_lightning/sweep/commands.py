@@ -68,15 +68,14 @@ def lint(file: Path, quick: bool) -> int:
 
 
 def status(round: str, root: Path, watch: bool) -> None:
-    from rich.console import Console
     from rich.live import Live
 
     from phoneme_lightning.sweep.progress import RoundWatch
-    from phoneme_lightning.sweep.screen import progress_table
+    from phoneme_lightning.sweep.screen import make_console, progress_table
 
     folder, known = _open(round, root)
     seen = RoundWatch(folder, known)
-    console = Console()
+    console = make_console()
 
     def table() -> object:
         running = _running(folder, known)
@@ -105,8 +104,6 @@ def _running(folder: RoundFolder, round: Round) -> set[str]:
 def leaderboard(
     round: str | None, arms: bool, by: str | None, top: int, as_json: bool, root: Path
 ) -> None:
-    from rich.console import Console
-
     from phoneme_lightning.sweep.leaderboard import (
         arm_rows,
         as_table,
@@ -116,8 +113,9 @@ def leaderboard(
         trial_rows,
     )
     from phoneme_lightning.sweep.scores import name_best, project_table
+    from phoneme_lightning.sweep.screen import make_console
 
-    console = Console()
+    console = make_console()
     if round is None:
         rounds, models = round_rows(root), [vars(score) for score in project_table(root.parent)]
         if as_json:

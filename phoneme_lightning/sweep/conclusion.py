@@ -1,10 +1,10 @@
 """The end of a round: the leaderboard, the best trial's public score, what W&B gets."""
 
+import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-
-from rich.console import Console
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.disk import prune_checkpoints
@@ -22,6 +22,7 @@ from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.report.wandb_round import log_round
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.scores import name_best
+from phoneme_lightning.sweep.screen import make_console
 
 __all__ = ["conclude"]
 
@@ -40,7 +41,7 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     """
     records = read_records(folder, round.objective, round.retry.attempts)
     prune_checkpoints(folder, records, round.objective)
-    console = Console()
+    console = make_console()
     console.print(as_table(trial_rows(records, round.objective)[:SHOWN], title(round)))
     if len({record.arm for record in records}) > 1:
         console.print(as_table(arm_rows(records, round.objective), "the best of each arm"))
@@ -48,7 +49,7 @@ def conclude(folder: RoundFolder, round: Round) -> int:
         print(f"mixed in one round: {line}")
     order = ranked(records, round.objective)
     if order:
-        _look(folder, order[0])
+        _look(folder, order[0], round.budget.threads)
     log_round(folder, round, records)
     failed = [record for record in records if record.state == "failed"]
     if failed:
@@ -61,9 +62,10 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     return 1 if failed or not order else 0
 
 
-def _look(folder: RoundFolder, best: TrialRecord) -> None:
+def _look(folder: RoundFolder, best: TrialRecord, threads: int) -> None:
     try:
-        seen = look(folder, best, _phoneme_cli, folder.path.parent.parent)
+        print(f"scoring {best.trial} on the public half of the test split", flush=True)
+        seen = look(folder, best, partial(_phoneme_cli, threads), folder.path.parent.parent)
     except InputError as error:
         print(f"the best trial, {best.trial}, has no public score: {error}")
         return
@@ -73,9 +75,13 @@ def _look(folder: RoundFolder, best: TrialRecord) -> None:
         print(f"{best.trial} on the public half of the test split: {seen.public:.4f}")
 
 
-def _phoneme_cli(arguments: list[str]) -> int:
+def _phoneme_cli(threads: int, arguments: list[str]) -> int:
     program = Path(sys.executable).with_name("phoneme-cli")
-    done = subprocess.run([str(program), *arguments], capture_output=True, text=True)
+    # More threads than a trial's would wait for one another where the cores are busy.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        [str(program), *arguments], env=environment, capture_output=True, text=True
+    )
     if done.returncode:
         print(done.stderr.strip(), file=sys.stderr)
     return done.returncode

@@ -234,7 +234,7 @@ def as_table(rows: Sequence[Mapping[str, Any]], title: str) -> "Table":
     columns = [[row.get(name) for row in rows] for name in (rows[0] if rows else ())]
     for name, values in zip(rows[0] if rows else (), columns, strict=True):
         numbers = all(isinstance(value, int | float | None) for value in values)
-        table.add_column(name, justify="right" if numbers else "left")
+        table.add_column(name, justify="right" if numbers else "left", no_wrap=name == "trial")
     for cells in zip(*map(_cells, columns), strict=True):
         table.add_row(*map(Text, cells))
     return table

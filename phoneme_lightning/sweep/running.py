@@ -57,7 +57,7 @@ def check_round(folder: RoundFolder, round: Round) -> None:
     Raises:
         InputError: the playbook forbids it, or phoneme-cli would refuse a trial.
     """
-    objections = lint(round)
+    objections = lint(round, folder.base_configs())
     for objection in objections:
         if objection.severity != "info":
             print(f"{objection.severity}: {objection.key}: {objection.message} [{objection.rule}]")
@@ -152,7 +152,10 @@ def _proposals(
     if round.phase != "exploit":
         return lambda: None
     from phoneme_lightning.sweep.exploit import propose
+    from phoneme_lightning.sweep.learn import learn
 
+    for line in learn(ledger, round, folder):
+        print(line)
     return lambda: propose(ledger, round, folder)
 
 

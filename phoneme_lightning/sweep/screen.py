@@ -14,9 +14,11 @@ from phoneme_lightning.sweep.progress import Progress, RoundWatch, clock, now
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Objective, Round
 
-__all__ = ["Screen", "progress_table"]
+__all__ = ["Screen", "make_console", "progress_table"]
 
 REFRESH_SECONDS = 1.0
+WIDTH = 160
+"""Characters a line in a file or a pipe."""
 
 
 def progress_table(progress: Progress, round: Round, parallel: int) -> Table:
@@ -58,6 +60,12 @@ def value_of(record: TrialRecord | None, objective: Objective) -> str:
     return f"{record.measured.by(objective.selection):.4f}"
 
 
+def make_console() -> Console:
+    """Give a console that cuts no table short where nobody's terminal is too narrow for it."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, WIDTH))
+
+
 class Screen(View):
     """Shows a round while it runs.
 
@@ -68,7 +76,7 @@ class Screen(View):
 
     def __init__(self, folder: RoundFolder, round: Round) -> None:
         self.round = round
-        self.console = Console()
+        self.console = make_console()
         self.watch = RoundWatch(folder, round)
         self._live: Live | None = None
         self._shown = 0.0
