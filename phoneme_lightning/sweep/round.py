@@ -66,7 +66,8 @@ class Budget:
     """How much may be spent."""
 
     points: int
-    """Points an arm: settings of the nuisance hyperparameters."""
+    """Points an arm: settings of the nuisance hyperparameters. A grid has at most so many, unless
+    its choices alone are more."""
 
     parallel: int | Literal["auto"] = "auto"
     """Trials at once on this machine; auto is one a CPU core, or one a GPU."""
@@ -101,7 +102,8 @@ class Scientific:
 
     values: Any = None
     """Its values, one an arm: a list, or a mapping from an arm's name to a value. Under a key
-    without a dot each value is a mapping of dotted keys."""
+    without a dot each value is a mapping of dotted keys. A value with a class_path is whole: all
+    init_args that it does not give are the class's own defaults."""
 
     range: Space | None = None
     """A space (a number's) to draw from in place of values."""
@@ -110,7 +112,7 @@ class Scientific:
     """Equal parts of the range; each is an arm and gets as many points as the others."""
 
     inherit: list[str] = field(default_factory=list)
-    """Names of init_args that an arm with a new class_path keeps from the base config."""
+    """Names of init_args that an arm with a class_path keeps from the base configs."""
 
 
 @dataclass
@@ -118,7 +120,8 @@ class Conditional:
     """What holds only where other hyperparameters have certain values."""
 
     when: dict[str, Any]
-    """Key -> value, list of values, or name of an arm; all must hold."""
+    """Key -> value, or list of values; all must hold. A key is a scientific one (its value may be
+    an arm's name for it), a categorical nuisance one, or `arm`, for names of whole arms."""
 
     nuisance: dict[str, Space] = field(default_factory=dict)
     """Nuisance hyperparameters that exist only there, or have another range there."""
@@ -142,7 +145,7 @@ class Sampler:
     """Seed of the points."""
 
     points: list[dict[str, Any]] = field(default_factory=list)
-    """The points of a list: key -> value."""
+    """The points of a list: key -> value, for each nuisance hyperparameter."""
 
     learn_from: list[str] = field(default_factory=list)
     """Rounds whose trials an exploit round begins from: names or folders."""
@@ -271,8 +274,8 @@ class Round:
     derived keys."""
 
     derived: dict[str, Any] = field(default_factory=dict)
-    """Keys whose whole value is calculated: numbers, names of keys, + - * / ** and lists of them,
-    such as [1 - x, 0.999]."""
+    """Keys whose whole value is calculated, such as [1 - x, 0.999]. A string is an expression:
+    numbers, keys that the round sets, + - * / **, round(), min(), max() and int()."""
 
     conditional: list[Conditional] = field(default_factory=list)
     """What holds only for some arms or choices."""

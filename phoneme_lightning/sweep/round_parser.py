@@ -49,9 +49,10 @@ def _describe(kind: Any) -> str:
 
 def _whole(kind: Any, value: Any) -> Any:
     """Make a whole float an int where an int is expected: 1e3 is 1000."""
-    if get_origin(kind) is list and isinstance(value, list):
-        return [_whole(get_args(kind)[0], one) for one in value]
     kinds = _alternatives(kind)
+    lists = [one for one in kinds if get_origin(one) is list]
+    if lists and isinstance(value, list):
+        return [_whole(get_args(lists[0])[0], one) for one in value]
     if int in kinds and float not in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -119,9 +120,12 @@ def _mapping(value: Any, key: str) -> Mapping[str, Any]:
 
 def _is_plain(kind: Any) -> bool:
     """Tell whether jsonargparse parses a type: scalars, and lists of them."""
-    if get_origin(kind) is list:
-        return _is_plain(get_args(kind)[0])
-    return all(one in WORDS or get_origin(one) is Literal for one in _alternatives(kind))
+    return all(
+        _is_plain(get_args(one)[0])
+        if get_origin(one) is list
+        else one in WORDS or get_origin(one) is Literal
+        for one in _alternatives(kind)
+    )
 
 
 def _build_dataclass(kind: Any, value: Mapping[str, Any], key: str) -> Any:
@@ -158,6 +162,6 @@ def _build_space(value: Any, key: str) -> Any:
     if "dist" not in value:
         raise InputError(f"{key}.dist is missing: give {', '.join(KINDS)}")
     dist = value.pop("dist")
-    if dist not in KINDS:
+    if dist not in list(KINDS):
         raise InputError(f"{key}.dist is {dist!r}: give {', '.join(KINDS)}")
     return _build_dataclass(KINDS[dist], value, key)

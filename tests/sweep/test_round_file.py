@@ -1,9 +1,10 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoneme_lightning.errors import InputError
@@ -230,6 +231,42 @@ def test_a_list_of_points_fits_its_spaces(points, said):
             nuisance={LR: LOG},
             sampler={"kind": "list", "points": points},
         )
+
+
+def _places(tree, path=()):
+    yield path
+    for key, one in tree.items() if isinstance(tree, dict) else ():
+        yield from _places(one, (*path, key))
+
+
+WHOLE = load_yaml(ROUND, "round")
+KEYS = [
+    {"model.schedule": "cosine"},
+    {LR: LOG},
+    {"dist": "int", "low": 1, "high": 3},
+    [LR],
+    "1 - x",
+]
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(list(_places(WHOLE))), TREES | st.sampled_from(KEYS))
+def test_whatever_stands_anywhere_is_a_round_or_one_line(path, value):
+    data = copy.deepcopy(WHOLE)
+    place = {"": data}
+    for key in ("", *path)[:-1]:
+        place = place[key]
+    place[("", *path)[-1]] = value
+    if not path:
+        data = value
+    said = ""
+    try:
+        round = parse_round(data, "r")
+        assert parse_round(load_yaml(dump_round(round), "dump"), "") == round
+        assert design(make_quick(round))
+    except InputError as error:
+        said = str(error)
+    assert "\n" not in said
 
 
 def test_a_missing_file_is_named(tmp_path):
