@@ -25,7 +25,7 @@ PRELOAD = (
     *(f"phoneme_lightning.models.{name}" for name in ("cnn", "crnn", "rnn", "transformer")),
     "lightning.pytorch.loggers.wandb",
     "matplotlib.backends.backend_agg",
-    "wandb",
+    "wandb.sdk.launch",  # which a run asks whether it is a job
 )
 
 PAUSES = (0.01, 0.1, 1.0)
