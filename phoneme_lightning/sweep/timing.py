@@ -21,9 +21,9 @@ from phoneme_lightning.training.outcome import read_outcome
 
 __all__ = ["known_times", "measure_times"]
 
-WARMUP_STEPS = 5
-MEASURED_STEPS = 15
-MOST_SECONDS = 300.0
+WARMUP_STEPS = 3
+MEASURED_STEPS = 9
+MOST_SECONDS = 600.0
 """That a measurement may take before it counts as stuck."""
 
 
@@ -34,10 +34,7 @@ def known_times(folder: RoundFolder, round: Round) -> dict[str, tuple[float, str
     for record in records:
         if record.state == "completed" and record.attempts == 1 and not record.stopped_early:
             took.setdefault(record.arm, []).append(record.seconds)
-    return {
-        arm: (sum(each) / len(each), f"{len(each)} ended trials")
-        for arm, each in took.items()
-    }
+    return {arm: (mean(each), f"{len(each)} ended trials") for arm, each in took.items()}
 
 
 def measure_times(

@@ -36,7 +36,7 @@ def test_arms_points_and_seeds_are_counted_and_timed_by_real_steps(place, monkey
         assert arm.spaces == {LR: Log(1e-3, 3e-2)}
         assert arm.parameters > 1000
         assert 0 < arm.seconds < 120
-        assert arm.measured == "20 steps and a validation, 2 fits at once"
+        assert arm.measured == "12 steps and a validation, 2 fits at once"
     assert made.seconds == pytest.approx(sum(6 * arm.seconds for arm in made.arms) / 2)
     page = shown(made)
     assert "arms 2 x points 3 x seeds 2 = 12 fits; 2 at once on this machine" in page
