@@ -133,7 +133,7 @@ def leaderboard(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    console.print(as_table(rows[:top], title(known)))
+    console.print(as_table(rows[:top], title(known, "the best of each arm" if arms else "")))
     if len(rows) > top:
         print(f"and {len(rows) - top} more: --top {len(rows)}")
     for line in mixed(records):

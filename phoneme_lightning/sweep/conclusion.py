@@ -44,13 +44,17 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     console = make_console()
     console.print(as_table(trial_rows(records, round.objective)[:SHOWN], title(round)))
     if len({record.arm for record in records}) > 1:
-        console.print(as_table(arm_rows(records, round.objective), "the best of each arm"))
+        console.print(
+            as_table(arm_rows(records, round.objective), title(round, "the best of each arm"))
+        )
     for line in mixed(records):
         print(f"mixed in one round: {line}")
     order = ranked(records, round.objective)
     if order:
         _look(folder, order[0], round.budget.threads)
-    log_round(folder, round, records)
+    tracked = log_round(folder, round, records)
+    if tracked and tracked.name.startswith("offline-run"):
+        print(f"W&B has tracked it offline: upload it with phoneme-sweep sync {folder.name}")
     failed = [record for record in records if record.state == "failed"]
     if failed:
         print(

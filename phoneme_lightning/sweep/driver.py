@@ -223,7 +223,10 @@ class Driver:
             if claim is not None:
                 self._begin(claim, self._row(claim.trial))
                 continue
-            proposed = self.propose()
+            try:
+                proposed = self.propose()
+            except LostLease:
+                continue  # the sampler took so long that it was taken for dead
             if proposed is None:
                 self._claim_at = now + IDLE_SECONDS
                 return True

@@ -72,7 +72,8 @@ def check_round(folder: RoundFolder, round: Round) -> None:
 
 
 def _check(folder: RoundFolder, round: Round) -> dict[str, Checked]:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("checking every point")
 
         def show(done: int, total: int) -> None:
