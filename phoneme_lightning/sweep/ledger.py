@@ -265,13 +265,14 @@ class Ledger:
             What was done, in a line each.
         """
         said = []
-        trials = self._study.trials()
-        for trial in trials:
+        for trial in self._study.trials():
             attrs = trial.user_attrs
             if trial.state is not TrialState.RUNNING or not self._watch.is_stale(
                 (trial.number, trial.datetime_start), attrs.get("beat", 0), attrs.get("worker")
             ):
                 continue
+            if self._study.storage.get_trial(trial._trial_id).user_attrs != attrs:
+                continue  # it has given a sign of life since the trials were read
             if "trial" not in attrs:
                 self._study.end(trial, Ending("interrupted", "lost lease"))
                 continue
