@@ -92,11 +92,12 @@ def status(round: str, root: Path, watch: bool) -> None:
 
 def _running(folder: RoundFolder, round: Round) -> set[str]:
     """Ask the storage what runs; the folder tells the rest where it does not answer."""
-    from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
+    from phoneme_lightning.sweep.doctor import UNANSWERED
+    from phoneme_lightning.sweep.ledger import Ledger
 
     try:
         states = Ledger(folder, round).states()
-    except (*STORAGE_ERRORS, InputError):
+    except UNANSWERED:
         return set()
     return {trial for trial, state in states.items() if state == "running"}
 

@@ -13,7 +13,10 @@ from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
 
-__all__ = ["examine"]
+__all__ = ["UNANSWERED", "examine"]
+
+UNANSWERED: tuple[type[Exception], ...] = (*STORAGE_ERRORS, InputError)
+"""What a storage raises that is not there."""
 
 LITTLE_DISK_BYTES = 2**30
 DECIDED = ("completed", "infeasible", "failed", "cancelled")
@@ -39,7 +42,7 @@ def examine(folder: RoundFolder, round: Round) -> list[str]:
     faults += [f"mixed in one round: {line}" for line in mixed(records)]
     try:
         states = Ledger(folder, round).states()
-    except (*STORAGE_ERRORS, InputError) as error:
+    except UNANSWERED as error:
         line = " ".join(str(error).split())
         return [*faults, f"the storage, {round.storage.url}, does not answer: {line}"]
     rebuild = f"phoneme-sweep doctor {folder.name} --rebuild-study"

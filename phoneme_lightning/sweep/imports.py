@@ -3,15 +3,18 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep.design import Row, write_design
+from phoneme_lightning.sweep.design import Row, trial_name, write_design
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 from phoneme_lightning.sweep.keys import flatten
-from phoneme_lightning.sweep.round import Budget, Goal, Round, Training
+from phoneme_lightning.sweep.round import Budget, Goal, Round, Sampler, Training
 from phoneme_lightning.sweep.round_file import dump_round
+from phoneme_lightning.sweep.spaces import Categorical
+from phoneme_lightning.sweep.yaml12 import dump_yaml
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome, read_outcome, write_outcome
 
@@ -58,38 +61,62 @@ def import_runs(source: Path, name: str, root: Path) -> tuple[RoundFolder, list[
         for key in keys
         if not key.startswith(NOT_SETTINGS) and any(s.get(key) != flat[0].get(key) for s in flat)
     ]
-    rows = []
-    for point, ((run, config, outcome), told) in enumerate(zip(found, flat, strict=True)):
-        seed = int(config.get("seed_everything") or 0)
+    points: list[dict[str, Any]] = []
+    rows: list[Row] = []
+    for (run, config, outcome), told in zip(found, flat, strict=True):
         values = {key: told[key] for key in varied if key in told}
-        row = Row(f"p{point:03}-all-s{seed}", "all", point, seed, values)
+        if values not in points:
+            points.append(values)
+        point, seed = points.index(values), int(config.get("seed_everything") or 0)
+        row = Row(trial_name(point, "all", seed), "all", point, seed, values)
+        if row in rows:
+            left_out.append(f"{run}: its settings and seed are those of another run")
+            continue
         rows.append(row)
-        into = folder.attempt(row.trial, 1)
-        into.parent.mkdir(parents=True)
-        shutil.copytree(run, into, ignore=shutil.ignore_patterns("wandb", "last.ckpt"))
-        write_outcome(into, outcome)
-        settings = {key: config[key] for key in SETTINGS}
-        (into / "overrides.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
+        _copy_run(run, folder.attempt(row.trial, 1), config, outcome)
+    # A key that another class of net does not have stays in the design alone.
+    shared = [key for key in varied if all(key in point for point in points)]
     first = found[0][1]
     folder.configs.mkdir()
     base = {key: first[key] for key in SETTINGS}
-    (folder.configs / "0-first.yaml").write_text(yaml.safe_dump(base, sort_keys=False), "utf-8")
+    (folder.configs / "0-first.yaml").write_text(dump_yaml(base), "utf-8")
     write_design(folder.design, rows)
     imported = Round(
         name=name,
         goal=Goal(question=f"What did the fits under {source} reach?"),
         base=[str(found[0][0] / "config.yaml")],
-        budget=Budget(points=len(rows)),
+        budget=Budget(points=len(points)),
         training=Training(
             steps=max(outcome.step for _, _, outcome in found),
             evaluate_every=int(first["trainer"].get("val_check_interval") or 1),
         ),
+        nuisance={key: Categorical(_distinct(points, key)) for key in shared},
+        sampler=Sampler(
+            kind="list", points=[{key: point[key] for key in shared} for point in points]
+        ),
+        seeds=list(dict.fromkeys(row.seed for row in rows)),
         caveats=["fits that were run one by one, not by a design"],
     )
     write_atomically(folder.source, dump_round(imported))
     write_atomically(folder.round, dump_round(imported))
     folder.path.rename(whole.path)
     return whole, left_out
+
+
+def _copy_run(run: Path, into: Path, config: dict[str, Any], outcome: Outcome) -> None:
+    into.parent.mkdir(parents=True)
+    shutil.copytree(run, into, ignore=shutil.ignore_patterns("wandb", "last.ckpt"))
+    write_outcome(into, outcome)
+    settings = {key: config[key] for key in SETTINGS}
+    (into / "overrides.yaml").write_text(dump_yaml(settings), "utf-8")
+
+
+def _distinct(points: list[dict[str, Any]], key: str) -> list[Any]:
+    choices: list[Any] = []
+    for point in points:
+        if point[key] not in choices:
+            choices.append(point[key])
+    return choices
 
 
 def _infer_outcome(run: Path) -> Outcome | None:

@@ -148,12 +148,17 @@ def _take_over(folder: RoundFolder, wanted: Round) -> Round:
     known = load_round(folder)
     points = max(known.budget.points, wanted.budget.points)
     merged = replace(known, budget=replace(wanted.budget, points=points), executor=wanted.executor)
-    if merged != known:
-        write_atomically(folder.round, dump_round(merged))
-    there = {row.trial for row in read_design(folder.design)}
-    missing = [row for row in _designed(merged) if row.trial not in there]
+    there, wanted_rows = read_design(folder.design), _designed(merged)
+    if len(wanted_rows) > len(there) and wanted_rows[: len(there)] != there:
+        raise InputError(
+            f"budget.points cannot become {points}: the points that {folder.name} has are not the "
+            f"first of those (sampler.kind is {merged.sampler.kind}); begin another round"
+        )
+    missing = wanted_rows[len(there) :]
     if missing:
         append_design(folder.design, missing)
+    if merged != known:
+        write_atomically(folder.round, dump_round(merged))
     return merged
 
 
