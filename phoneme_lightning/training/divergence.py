@@ -46,6 +46,28 @@ class StopWhenDiverged(Callback):
     def __init__(self, settings: DivergenceSettings) -> None:
         self.settings = settings
         self.said = 0
+        self._before = {"lost": 0, "in_a_row": 0}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Know whose counts to save."""
+        assert isinstance(pl_module, PhonemeClassifier)
+        self._classifier = pl_module
+
+    def state_dict(self) -> dict[str, int]:
+        """Give what a resumed fit must go on from."""
+        counts = self._classifier.lost_gradients, self._classifier.lost_in_a_row
+        return dict(zip(self._before, map(int, counts), strict=True))
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on from there."""
+        self._before = state_dict
+        self.said = state_dict["lost"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count on."""
+        counts = self._classifier
+        counts.lost_gradients = counts.lost_gradients + self._before["lost"]
+        counts.lost_in_a_row = counts.lost_in_a_row + self._before["in_a_row"]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -55,18 +77,17 @@ class StopWhenDiverged(Callback):
         Raises:
             Infeasible: too many gradients in a row were lost.
         """
-        assert isinstance(pl_module, PhonemeClassifier)
         if trainer.global_step % log_every(trainer):
             return
-        if int(pl_module.lost_in_a_row) >= self.settings.lost_gradients:
+        if int(self._classifier.lost_in_a_row) >= self.settings.lost_gradients:
             raise Infeasible(
                 "nan",
                 f"the fit has diverged: no gradient is finite since step "
-                f"{trainer.global_step - int(pl_module.lost_in_a_row) + 1}; lower "
+                f"{trainer.global_step - int(self._classifier.lost_in_a_row) + 1}; lower "
                 "model.optimizer.init_args.lr, raise model.warmup_steps, "
                 "or try trainer.precision 32-true",
             )
-        lost = int(pl_module.lost_gradients)
+        lost = int(self._classifier.lost_gradients)
         if lost > self.said:
             say(f"step {trainer.global_step}: {lost} gradients so far were not finite and dropped")
             self.said = lost
@@ -79,7 +100,6 @@ class StopWhenDiverged(Callback):
         """
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        assert isinstance(pl_module, PhonemeClassifier)
         step, settings = trainer.global_step, self.settings
         loss = float(trainer.callback_metrics["val/loss"])
         if settings.loss_above is not None and not loss <= settings.loss_above:
@@ -90,7 +110,7 @@ class StopWhenDiverged(Callback):
                 "model.optimizer.init_args.lr or raise model.warmup_steps",
             )
         if settings.chance_after is not None and step >= settings.chance_after:
-            confusion = pl_module.val_metrics.confusion
+            confusion = self._classifier.val_metrics.confusion
             right, most = int(confusion.trace()), int(confusion.sum(dim=1).max())
             if right <= most:
                 frames = int(confusion.sum())

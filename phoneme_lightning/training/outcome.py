@@ -91,7 +91,8 @@ def forget_outcome(folder: str | Path) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    line = traceback.format_exception_only(error)[-1]
+    mine = isinstance(error, InputError)
+    line = str(error) if mine else traceback.format_exception_only(error)[-1]
     return " ".join(line.split())
 
 
@@ -125,7 +126,7 @@ def record_failure(folder: Path, facts: Callable[[], dict[str, Any]]) -> Iterato
             write_outcome(folder, Outcome("infeasible", "memory", message, **facts()))
             raise Infeasible("memory", message) from error
         if isinstance(error, Infeasible):
-            outcome = Outcome("infeasible", error.cause, " ".join(str(error).split()), **facts())
+            outcome = Outcome("infeasible", error.cause, _one_line(error), **facts())
         else:
             text = "".join(traceback.format_exception(error))
             outcome = Outcome("failed", None, _one_line(error), text, **facts())

@@ -1,5 +1,6 @@
 """What became of a fit, as its folder tells it: real fits, real signals, real mistakes."""
 
+import errno
 import json
 import os
 import signal
@@ -120,7 +121,7 @@ def test_a_setting_that_cannot_be_built_is_told_in_the_folder_given(words, tmp_p
         PhonemeCLI(words(model__ema_decay=2))
     outcome = read_outcome(tmp_path / "run")
     assert outcome.state == "failed"
-    assert "model.ema_decay is 2" in outcome.message
+    assert outcome.message.startswith("model.ema_decay is 2")
     PhonemeCLI(words())
     assert read_outcome(tmp_path / "run").state == "completed"
     with pytest.raises(InputError, match=r"run\.folder"):
@@ -132,6 +133,12 @@ def test_a_fault_of_the_machine_is_no_outcome(words, tmp_path, mishap):
     with pytest.raises(OSError, match="No space left"):
         PhonemeCLI(words(trainer__callbacks=mishap("FullDisk")))
     assert left(tmp_path / "run") == (None, [2])
+
+
+def test_a_fault_of_the_machine_that_is_told_in_one_line_is_none_either(tmp_path):
+    with pytest.raises(InputError), record_failure(tmp_path, dict):
+        raise InputError("labels.npy cannot be read") from OSError(errno.EIO, "Input/output error")
+    assert read_outcome(tmp_path) is None
 
 
 @pytest.mark.parametrize("moment", ["training", "validation"])

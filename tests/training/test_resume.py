@@ -136,3 +136,33 @@ def test_killed_and_resumed_equals_quiet(
     assert found["outcome"] == expected["outcome"]
     for name, tensor in expected["tensors"].items():
         assert torch.equal(tensor, found["tensors"][name]), name
+
+
+def test_killed_before_the_first_checkpoint_and_begun_afresh_equals_quiet(
+    quiet, store, tmp_path, forks, mishap
+):
+    words = arguments(store, tmp_path / "attempt-1")
+    words.append(f"--trainer.callbacks={mishap('Kill', step=VALIDATE_EVERY - 1)}")
+    assert forks.run(words, tmp_path / "said") == -signal.SIGKILL
+    assert not list((tmp_path / "attempt-1").glob("checkpoints/*"))
+    assert forks.run(arguments(store, tmp_path / "attempt-2"), tmp_path / "said") == 0
+    expected, found = quiet({}), result(tmp_path / "attempt-2")
+    assert found["rows"] == expected["rows"]
+    for name, tensor in expected["tensors"].items():
+        assert torch.equal(tensor, found["tensors"][name]), name
+
+
+def test_a_fit_that_diverges_is_given_up_at_the_same_step_when_resumed(
+    store, tmp_path, forks, mishap
+):
+    words = ["--model.optimizer.init_args.lr=1e30", "--divergence.lost_gradients=9"]
+    quiet, folder = tmp_path / "quiet", tmp_path / "run"
+    assert forks.run([*arguments(store, quiet), *words], tmp_path / "said") == 2
+    words.append(f"--trainer.callbacks={mishap('Kill', step=8)}")
+    assert forks.run([*arguments(store, folder), *words], tmp_path / "said") == -signal.SIGKILL
+    last = folder / "checkpoints" / "last.ckpt"
+    words = ["fit", f"--ckpt_path={last}", "--trainer.callbacks=null"]
+    assert forks.run(words, tmp_path / "said") == 2
+    expected, found = (replace(read_outcome(f), seconds=0.0) for f in (quiet, folder))
+    assert expected.cause == "nan"
+    assert found == expected
