@@ -65,31 +65,33 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = RoundFolder(Path(place) / "trivial")
         folder.trials.mkdir(parents=True)
-        round = make_round(options.trials)
+        trivial = make_round(options.trials)
         rows = [
             Row(f"p{point:05}-all-s0", "all", point, 0, {"lr": LEARNING_RATE.at(point / 1e6)})
             for point in range(options.trials)
         ]
         write_design(folder.design, rows)
         start = time.perf_counter()
-        Ledger(folder, round).enqueue(rows)
+        Ledger(folder, trivial).enqueue(rows)
         enqueued = time.perf_counter()
         fork = multiprocessing.get_context("fork")
-        workers = [fork.Process(target=work, args=(folder, round)) for _ in range(options.workers)]
+        workers = [
+            fork.Process(target=work, args=(folder, trivial)) for _ in range(options.workers)
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
         end = time.perf_counter()
-        study = Ledger(folder, round).study
+        study = Ledger(folder, trivial).study
         done = Counter(
             trial.user_attrs["trial"] for trial in study.get_trials(states=(TrialState.COMPLETE,))
         )
         result = {
             "workers": options.workers,
             "trials": options.trials,
-            "enqueue_seconds": round_to(enqueued - start),
-            "work_seconds": round_to(end - enqueued),
+            "enqueue_seconds": round(enqueued - start, 2),
+            "work_seconds": round(end - enqueued, 2),
             "lost": sum(row.trial not in done for row in rows),
             "done_twice": sum(count > 1 for count in done.values()),
             "journal_bytes": folder.journal.stat().st_size,
@@ -97,11 +99,6 @@ def main() -> None:
     for name, value in result.items():
         print(f"{name:16} {value}")
     print(json.dumps(result))
-
-
-def round_to(seconds: float) -> float:
-    """Give seconds to two digits behind the point."""
-    return float(f"{seconds:.2f}")
 
 
 if __name__ == "__main__":
