@@ -311,6 +311,8 @@ def test_one_that_was_killed_goes_on_to_what_the_quiet_one_reaches(
         assert ended.outcome, (running.folder / "output.txt").read_text()
         assert (ended.outcome.state, ended.outcome.step) == ("completed", 12)
     assert not wandb_processes(second.handle.pid)
+    facts = json.loads((second.folder / "attempt.json").read_text())
+    assert facts["argv"][2] == "--ckpt_path"
 
     (rows, weights), (again_rows, again_weights) = map(result, (alone.folder, second.folder))
     assert len(rows) >= 12
