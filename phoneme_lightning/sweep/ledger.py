@@ -29,6 +29,7 @@ from phoneme_lightning.sweep.study import (
     Attempts,
     RoundStudy,
     by_trial,
+    last_attempt,
 )
 
 __all__ = ["STORAGE_ERRORS", "Claim", "Ledger", "LostLease"]
@@ -104,7 +105,8 @@ class Ledger:
         known = by_trial(self._study.trials())
         for order, row in enumerate(rows):
             if row.trial not in known:
-                self.study.add_trial(study_trial(row, order, distributions))
+                attempt = last_attempt(self.folder, row.trial) + 1
+                self.study.add_trial(study_trial(row, order, distributions, attempt))
 
     def _enqueue_next(self, trial: FrozenTrial, delay_seconds: float = 0.0) -> None:
         """Let the attempt after this one wait."""

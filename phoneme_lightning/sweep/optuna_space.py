@@ -93,7 +93,7 @@ def study_trial(
     row: Row,
     order: int,
     distributions: Mapping[str, BaseDistribution],
-    attempt: int = 1,
+    attempt: int,
     ending: Ending | None = None,
 ) -> FrozenTrial:
     """Make an attempt at a trial, for a study to add.

@@ -26,6 +26,7 @@ __all__ = [
     "RoundStudy",
     "by_trial",
     "create_study",
+    "last_attempt",
     "lock_study",
     "open_storage",
 ]
@@ -91,14 +92,20 @@ def open_storage(url: str, journal: Path) -> tuple[BaseStorage, JournalLock | No
         The storage, and the lock of a journal.
 
     Raises:
-        InputError: the URL is none, or its driver is missing.
+        InputError: the URL is none, its driver is missing, or the journal is damaged.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url != "journal":
         return _open_database(url), None
     journal.touch()
     lock = JournalLock(journal)
-    return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock)), lock
+    try:
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock)), lock
+    except ValueError as error:
+        raise InputError(
+            f"{journal} is damaged ({error}): make it again with "
+            f"`phoneme-sweep doctor {journal.parent} --rebuild-study`"
+        ) from error
 
 
 def create_study(storage: BaseStorage, round: Round) -> optuna.Study:
@@ -148,6 +155,12 @@ def by_trial(trials: Iterable[FrozenTrial]) -> dict[str, Attempts]:
         if "trial" in attrs:  # a trial that was asked for and not yet adopted has no name
             found.setdefault(attrs["trial"], {}).setdefault(attrs["attempt"], trial)
     return found
+
+
+def last_attempt(folder: RoundFolder, trial: str) -> int:
+    """Give the number of the newest attempt that a trial's folder holds; 0 without any."""
+    numbers = [int(path.name.removeprefix("attempt-")) for path in folder.attempts(trial)]
+    return max(numbers, default=0)
 
 
 class RoundStudy:

@@ -506,6 +506,29 @@ def test_a_url_that_is_none_is_refused(folder):
         Ledger(folder, make_round(url="nonsense"))
 
 
+def test_a_damaged_journal_is_made_again(folder):
+    ledger = fill(folder, points=2)
+    claim = run(ledger, 0.7)
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(b"".join([lines[0], b"\0\0\n", *lines[2:]]))
+    with pytest.raises(InputError, match=r"damaged .* --rebuild-study"):
+        Ledger(folder, ledger.round)
+    rebuild_study(folder, ledger.round)
+    assert Ledger(folder, ledger.round).states()[claim.trial] == "completed"
+
+
+def test_no_folder_of_an_attempt_is_used_again(folder):
+    rows = make_design(folder, 1)
+    folder.attempt(rows[0].trial, 2).mkdir(parents=True)
+    round = make_round()
+    storage, _ = study_module.open_storage("journal", folder.journal)
+    study_module.create_study(storage, round)
+    ledger = Ledger(folder, round)
+    ledger.enqueue(rows)
+    claims = {claim.trial: claim.attempt for claim in (ledger.claim(), ledger.claim())}
+    assert claims == {rows[0].trial: 3, rows[1].trial: 1}
+
+
 def told(ledger):
     """Give all that the study says of attempts, but for what stands in for a value."""
     return sorted(
