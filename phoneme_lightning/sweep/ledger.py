@@ -60,10 +60,6 @@ def _newest(attempts: Attempts) -> FrozenTrial:
     return attempts[max(attempts)]
 
 
-def _is_again(trial: FrozenTrial) -> bool:
-    return bool(trial.user_attrs["attempt"] > 1)
-
-
 class Ledger:
     """The queue of a round's trials. Whatever is called may raise one of STORAGE_ERRORS.
 
@@ -134,7 +130,7 @@ class Ledger:
         return is_due
 
     def claim(self) -> Claim | None:
-        """Claim the next trial: what is tried again first, then in the order of the design.
+        """Claim the next trial in the order of the design: so what is tried again comes first.
 
         A trial that its folder calls decided is told so instead.
 
@@ -152,7 +148,7 @@ class Ledger:
                 self._study.end(trial, Ending("duplicate"))
             elif self._is_due(trial):
                 due.append(trial)
-        for trial in sorted(due, key=lambda one: (not _is_again(one), one.user_attrs["order"])):
+        for trial in sorted(due, key=lambda one: one.user_attrs["order"]):
             trial_id = trial._trial_id
             try:
                 if not self._study.storage.set_trial_state_values(trial_id, TrialState.RUNNING):
