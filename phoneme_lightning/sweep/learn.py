@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phoneme_lightning.errors import InputError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from phoneme_lightning.sweep.ledger import Ledger
 
-__all__ = ["fill", "learn"]
+__all__ = ["fill", "find_sources", "learn"]
 
 
 ASIDE = ("run.", "wandb.", "trainer.val_check_interval", "seed_everything")
@@ -68,16 +69,32 @@ def learn(ledger: "Ledger", round: Round, folder: RoundFolder) -> list[str]:
         InputError: a round has not been run.
     """
     with lock_design(folder.design):  # one driver tells, the next finds it told
-        return [_learn_from(ledger, round, folder, name) for name in round.sampler.learn_from]
+        sources = find_sources(round, folder.path.parent)
+        return [_learn_from(ledger, round, folder, source) for source in sources]
 
 
-def _learn_from(ledger: "Ledger", round: Round, folder: RoundFolder, name: str) -> str:
-    quick = "" if round.evidence else "-quick"  # a demonstration learns from demonstrations
-    try:
-        source = find_round(name + quick, folder.path.parent)
-    except InputError as error:
-        first = f"phoneme-sweep run sweeps/{name}.yaml" + (" --quick" if quick else "")
-        raise InputError(f"sampler.learn_from: {error}; run it first: {first}") from error
+def find_sources(round: Round, root: Path) -> list[RoundFolder]:
+    """Find the rounds of `sampler.learn_from`; a demonstration learns from demonstrations.
+
+    Args:
+        round: of phase exploit.
+        root: folder of all rounds.
+
+    Raises:
+        InputError: one has not been run.
+    """
+    quick = "" if round.evidence else "-quick"
+    found = []
+    for name in round.sampler.learn_from:
+        try:
+            found.append(find_round(name + quick, root))
+        except InputError as error:
+            first = f"phoneme-sweep run sweeps/{name}.yaml" + (" --quick" if quick else "")
+            raise InputError(f"sampler.learn_from: {error}; run it first: {first}") from error
+    return found
+
+
+def _learn_from(ledger: "Ledger", round: Round, folder: RoundFolder, source: RoundFolder) -> str:
     older, base = read_round(source.round), base_settings(folder.base_configs())
     records = read_records(source, round.objective, older.retry.attempts)
     known = {

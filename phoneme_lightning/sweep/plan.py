@@ -12,7 +12,7 @@ from rich.table import Table
 from phoneme_lightning.sweep.check import check_points, probe
 from phoneme_lightning.sweep.design import Arm, active_spaces, arms, read_design
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder
-from phoneme_lightning.sweep.machine import count_cores, count_gpus
+from phoneme_lightning.sweep.machine import trials_at_once
 from phoneme_lightning.sweep.opening import open_round
 from phoneme_lightning.sweep.progress import clock
 from phoneme_lightning.sweep.round import Round
@@ -105,7 +105,7 @@ def make_plan(folder: RoundFolder, round: Round, ended: RoundFolder | None = Non
     """
     rows = {arm.name: probe(round, arm) for arm in arms(round)}
     checked = check_points(folder, round, [*rows.values(), *read_design(folder.design)])
-    parallel = _at_once(round)
+    parallel = trials_at_once(round)
     known = known_times(ended, round) if ended and ended.design.is_file() else {}
     trainers = {name: checked[row.trial].config["trainer"] for name, row in rows.items()}
     unknown = {name: row for name, row in rows.items() if name not in known}
@@ -123,12 +123,6 @@ def make_plan(folder: RoundFolder, round: Round, ended: RoundFolder | None = Non
         for arm, (name, row) in zip(arms(round), rows.items(), strict=True)
     ]
     return Plan(round, planned, parallel)
-
-
-def _at_once(round: Round) -> int:
-    if round.budget.parallel != "auto":
-        return round.budget.parallel
-    return count_gpus() or max(1, count_cores() // round.budget.threads)
 
 
 def _spaces(round: Round, arm: Arm, values: Mapping[str, Any]) -> dict[str, Space]:

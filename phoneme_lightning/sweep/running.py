@@ -11,8 +11,10 @@ from phoneme_lightning.sweep.conclusion import conclude
 from phoneme_lightning.sweep.constraints import violated
 from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.driver import Driver, Slot
+from phoneme_lightning.sweep.exploit import check_exploit, propose
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher, make_launcher
+from phoneme_lightning.sweep.learn import find_sources, learn
 from phoneme_lightning.sweep.ledger import Claim, Ledger
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.machine import count_gpus, trials_at_once
@@ -67,6 +69,9 @@ def check_round(folder: RoundFolder, round: Round) -> None:
             f"{round.name} breaks {len(errors)} of the playbook's rules, as said above; "
             "`phoneme-sweep lint` tells more"
         )
+    if round.phase == "exploit":
+        check_exploit(round)
+        find_sources(round, folder.path.parent)
     _launcher(round)  # warms up meanwhile
     _check(folder, round)
 
@@ -152,9 +157,6 @@ def _proposals(
 ) -> Callable[[], tuple[Claim, Row] | None]:
     if round.phase != "exploit":
         return lambda: None
-    from phoneme_lightning.sweep.exploit import propose
-    from phoneme_lightning.sweep.learn import learn
-
     for line in learn(ledger, round, folder):
         print(line)
     return lambda: propose(ledger, round, folder)
