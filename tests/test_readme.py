@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from phoneme_lightning import data_cli
+from phoneme_lightning.sweep import cli as sweep_cli
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -86,6 +87,12 @@ def test_every_data_command_parses():
         data_cli._parser().parse_args(words[1:])
 
 
+def test_every_sweep_command_parses():
+    assert commands_named("phoneme-sweep")
+    for words in commands_named("phoneme-sweep"):
+        sweep_cli.build_parser().parse_args(words[1:])
+
+
 def test_every_cli_command_parses():
     run([[*words, "--print_config"] for words in commands_named("phoneme-cli")], ROOT)
 
@@ -126,7 +133,7 @@ def test_the_tour_runs_and_leaves_the_files_that_it_lists(make_store, tmp_path):
     make_store(tmp_path / "data/spoken", utterances=8)
     make_store(tmp_path / "data/libriphone", utterances=8, labelled_test=False)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    tour = [words for words in commands_of(README) if words[0].startswith("phoneme-")]
+    tour = [words for words in commands_of(README) if words[0] in ("phoneme-cli", "phoneme-data")]
     run([small(words) for words in tour if words[1] != "prepare"], tmp_path)
 
     lists = re.findall(r"^\| `([\w./-]+)` \|", README.read_text("utf-8"), re.M)
