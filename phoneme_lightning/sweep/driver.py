@@ -6,7 +6,7 @@ its storage: whoever claims a trial runs it.
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -50,6 +50,7 @@ class Slot:
     row: Row
     running: RunningAttempt
     beat_at: float
+    gpu: str | None = None
     ended: Ended | None = None
 
 
@@ -70,6 +71,8 @@ class Driver:
         objection: names the constraint that a trial's setting violates, if it does.
         propose: makes a further trial of an exploit round; None when there are enough.
         watch: looks at a running trial now and then, to prune it say.
+        tidy: called when a trial has ended, to delete what nobody needs any more.
+        gpus: as CUDA_VISIBLE_DEVICES names them; a trial gets the one with the fewest others.
         view: who watches.
     """
 
@@ -81,6 +84,8 @@ class Driver:
     objection: Callable[[Row], str | None] = _nothing
     propose: Callable[[], tuple[Claim, Row] | None] = lambda: None
     watch: Callable[[Slot], None] = lambda slot: None
+    tidy: Callable[[], None] = lambda: None
+    gpus: Sequence[str] = ()
     view: View = field(default_factory=View)
 
     def __post_init__(self) -> None:
@@ -193,6 +198,7 @@ class Driver:
             self.ledger.finish(slot.claim, record)
             self._note(ended.outcome)
             self.view.ended(record)
+            self.tidy()
             return
         times = interruptions(self.folder, trial)
         again, delay = times < most, 0.0
@@ -249,12 +255,15 @@ class Driver:
             self.view.ended(record)
             return
         try:
-            running = start_attempt(self.folder, self.round, row, claim.attempt, self.launcher)
+            gpu = min(self.gpus, key=[slot.gpu for slot in self.slots].count, default=None)
+            env = {"CUDA_VISIBLE_DEVICES": gpu} if gpu else None
+            running = start_attempt(self.folder, self.round, row, claim.attempt, self.launcher, env)
         except OSError as error:
             self.ledger.interrupted(claim, str(error), 0.0, True)
             self.stop(f"{row.trial} cannot start ({error})")
             return
-        self.slots.append(Slot(claim, row, running, time.monotonic() + self.round.storage.beat))
+        beat_at = time.monotonic() + self.round.storage.beat
+        self.slots.append(Slot(claim, row, running, beat_at, gpu))
 
     def _nobody_else_runs(self) -> bool:
         # What another driver runs may yet fall to this one, and so may what waits for its time.

@@ -5,7 +5,7 @@ import subprocess
 
 from phoneme_lightning.sweep.round import Round
 
-__all__ = ["count_cores", "count_gpus", "trials_at_once"]
+__all__ = ["count_cores", "list_gpus", "trials_at_once"]
 
 
 def count_cores() -> int:
@@ -14,25 +14,29 @@ def count_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def count_gpus() -> int:
-    """Count the NVIDIA GPUs that this process may use, without a word to CUDA.
+def list_gpus() -> list[str]:
+    """Name the NVIDIA GPUs that this process may use, without a word to CUDA.
 
     A process that has asked CUDA anything can fork no process that uses it.
+
+    Returns:
+        What CUDA_VISIBLE_DEVICES may be set to, a GPU each.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     try:
         listed = subprocess.run(
             ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True
         )
     except (OSError, subprocess.SubprocessError):
-        return 0
-    return sum(line.startswith("GPU") for line in listed.stdout.splitlines())
+        return []
+    found = [line for line in listed.stdout.splitlines() if line.startswith("GPU")]
+    return [str(index) for index in range(len(found))]
 
 
 def trials_at_once(round: Round) -> int:
     """Give how many trials of a round this machine runs at once."""
     if round.budget.parallel != "auto":
         return round.budget.parallel
-    return count_gpus() or max(1, count_cores() // round.budget.threads)
+    return len(list_gpus()) or max(1, count_cores() // round.budget.threads)

@@ -10,6 +10,7 @@ from phoneme_lightning.sweep.check import Checked, check_points
 from phoneme_lightning.sweep.conclusion import conclude
 from phoneme_lightning.sweep.constraints import violated
 from phoneme_lightning.sweep.design import Row, read_design
+from phoneme_lightning.sweep.disk import prune_checkpoints
 from phoneme_lightning.sweep.driver import Driver, Slot
 from phoneme_lightning.sweep.exploit import check_exploit, propose
 from phoneme_lightning.sweep.folder import RoundFolder
@@ -17,7 +18,7 @@ from phoneme_lightning.sweep.launch import Launcher, make_launcher
 from phoneme_lightning.sweep.learn import find_sources, learn
 from phoneme_lightning.sweep.ledger import Claim, Ledger
 from phoneme_lightning.sweep.lint import lint
-from phoneme_lightning.sweep.machine import count_gpus, trials_at_once
+from phoneme_lightning.sweep.machine import list_gpus, trials_at_once
 from phoneme_lightning.sweep.records import read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.screen import Screen
@@ -106,6 +107,8 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
                 objection=_objections(folder, round, checked),
                 propose=_proposals(ledger, round, folder),
                 watch=_watch(ledger, round),
+                tidy=lambda: prune_checkpoints(folder, screen.watch.records(), round.objective),
+                gpus=list_gpus(),
                 view=screen,
             )
             driver.run()
@@ -134,7 +137,7 @@ def _retrain_lost(folder: RoundFolder, round: Round, ledger: Ledger) -> None:
 def _launcher(round: Round) -> Launcher:
     kind = round.executor.kind
     if kind == "auto":
-        kind = "subprocess" if count_gpus() else "fork"
+        kind = "subprocess" if list_gpus() else "fork"
     return make_launcher(kind)
 
 
