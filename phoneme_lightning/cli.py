@@ -212,7 +212,8 @@ class PhonemeCLI(LightningCLI):
             ]
             if options.enable_progress_bar is not False:
                 callbacks.append(FitProgress())
-        options.callbacks = [*(options.callbacks or []), *callbacks]
+        given = options.callbacks or []
+        options.callbacks = [*(given if isinstance(given, list) else [given]), *callbacks]
         given = options.logger if isinstance(options.logger, list) else [options.logger]
         loggers += [logger for logger in given if not isinstance(logger, bool | None)]
         kwargs |= {"logger": loggers or False, "default_root_dir": str(self.folder)}
@@ -279,7 +280,7 @@ class PhonemeCLI(LightningCLI):
                 self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
             )
             self.trainer.loggers = []  # their rows are the fit's
-            if best.is_file():
+            if best.is_file() and self.run_settings.pictures:
                 if not self.model.val_metrics.confusion.any():  # resumed after its last step
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
                 pictures = draw_fit(self.folder, self.model.val_metrics)

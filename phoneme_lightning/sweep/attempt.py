@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-import yaml
-
 from phoneme_lightning.sweep.design import Row
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 from phoneme_lightning.sweep.launch import Handle, Job, Launcher
@@ -23,6 +21,7 @@ from phoneme_lightning.sweep.memory import OomWatch, oom_counter
 from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.tracking import wandb_section
+from phoneme_lightning.sweep.yaml12 import dump_yaml
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome, read_outcome, write_outcome
 
@@ -177,9 +176,9 @@ def start_attempt(
     into.mkdir(parents=True)
     settings = overrides(round, row, base_settings(folder.base_configs()))
     settings["wandb"] = wandb_section(folder, round, row, attempt, settings)
-    settings["run"] = {**settings.get("run", {}), "name": row.trial, "folder": str(into)}
+    run = {"pictures": False, **settings.get("run", {}), "name": row.trial, "folder": str(into)}
     file = into / "overrides.yaml"
-    file.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    file.write_text(dump_yaml({**settings, "run": run}), encoding="utf-8")
     checkpoint = _go_on_from(earlier, into)
     words = [word for config in folder.base_configs() for word in ("--config", str(config))]
     if checkpoint:  # it holds the base configs

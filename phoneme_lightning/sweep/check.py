@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -198,7 +199,8 @@ class _Checker:
 
         from phoneme_lightning.models.cost import count_parameters
 
-        parsed = self.parser.parse_object(settings, namespace=self.base.clone())
+        # The parser makes namespaces of what it is given, in place.
+        parsed = self.parser.parse_object(deepcopy(settings), namespace=self.base.clone())
         net = parsed.model.clone()
         optimizer = net.pop("optimizer")
         text = str(net)

@@ -6,6 +6,7 @@ its storage: whoever claims a trial runs it.
 
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -245,25 +246,33 @@ class Driver:
         return self._rows[trial]
 
     def _begin(self, claim: Claim, row: Row) -> None:
-        objection = self.objection(row)
-        if objection is not None:
-            path = self.folder.attempt(row.trial, claim.attempt)
-            path.mkdir(parents=True, exist_ok=True)
-            write_outcome(path, Outcome("infeasible", cause="constraint", message=objection))
-            record = read_record(self.folder, row, self.round.objective, self.round.retry.attempts)
-            self.ledger.finish(claim, record)
-            self.view.ended(record)
-            return
+        gpu = min(self.gpus, key=[slot.gpu for slot in self.slots].count, default=None)
+        env = {"CUDA_VISIBLE_DEVICES": gpu} if gpu else None
         try:
-            gpu = min(self.gpus, key=[slot.gpu for slot in self.slots].count, default=None)
-            env = {"CUDA_VISIBLE_DEVICES": gpu} if gpu else None
+            objection = self.objection(row)
+            if objection is not None:
+                outcome = Outcome("infeasible", cause="constraint", message=objection)
+                return self._decide(claim, row, outcome)
             running = start_attempt(self.folder, self.round, row, claim.attempt, self.launcher, env)
         except OSError as error:
             self.ledger.interrupted(claim, str(error), 0.0, True)
-            self.stop(f"{row.trial} cannot start ({error})")
-            return
+            return self.stop(f"{row.trial} cannot start ({error})")
+        except Exception as error:  # one trial's fault must not end the round
+            trace = "".join(traceback.format_exception(error))
+            outcome = Outcome("failed", message=f"it cannot start: {error}", traceback=trace)
+            return self._decide(claim, row, outcome)
         beat_at = time.monotonic() + self.round.storage.beat
         self.slots.append(Slot(claim, row, running, beat_at, gpu))
+
+    def _decide(self, claim: Claim, row: Row, outcome: Outcome) -> None:
+        """Record a trial that no process ran."""
+        into = self.folder.attempt(row.trial, claim.attempt)
+        into.mkdir(parents=True, exist_ok=True)
+        write_outcome(into, outcome)
+        record = read_record(self.folder, row, self.round.objective, self.round.retry.attempts)
+        self.ledger.finish(claim, record)
+        self._note(outcome)
+        self.view.ended(record)
 
     def _nobody_else_runs(self) -> bool:
         # What another driver runs may yet fall to this one, and so may what waits for its time.

@@ -55,6 +55,9 @@ class RunSettings:
     keep_best: int = 1
     """How many of the weights that validated best to keep: best.ckpt, and step=<step>.ckpt."""
 
+    pictures: bool = True
+    """Draw the curves and the confusions when the fit is over."""
+
     test_after_fit: bool = False
     """Score the best weights on the test split when the fit is over."""
 
