@@ -8,8 +8,9 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 
 from phoneme_lightning.sweep.attempt import Ended, RunningAttempt, start_attempt
@@ -96,6 +97,7 @@ class Driver:
         self.started = time.monotonic()
         self._rows: dict[str, Row] = {}
         self._first: list[str | None] = []
+        self._untold: list[Callable[[], None]] = []
         self._storage_is_down = False
         self._reap_at = self._claim_at = 0.0
 
@@ -156,6 +158,7 @@ class Driver:
         """Do all that is due; say whether there is nothing left to do."""
         now = time.monotonic()
         self._poll()
+        self._settle()
         for slot in list(self.slots):
             self._look(slot, now)
         limit = self.round.budget.total_time
@@ -250,29 +253,39 @@ class Driver:
         env = {"CUDA_VISIBLE_DEVICES": gpu} if gpu else None
         try:
             objection = self.objection(row)
-            if objection is not None:
-                outcome = Outcome("infeasible", cause="constraint", message=objection)
-                return self._decide(claim, row, outcome)
-            running = start_attempt(self.folder, self.round, row, claim.attempt, self.launcher, env)
+            if objection is None:
+                running = start_attempt(
+                    self.folder, self.round, row, claim.attempt, self.launcher, env
+                )
+                beat_at = time.monotonic() + self.round.storage.beat
+                self.slots.append(Slot(claim, row, running, beat_at, gpu))
+                return
+            outcome = Outcome("infeasible", cause="constraint", message=objection)
         except OSError as error:
-            self.ledger.interrupted(claim, str(error), 0.0, True)
-            return self.stop(f"{row.trial} cannot start ({error})")
+            self.stop(f"{row.trial} cannot start ({error})")
+            self._tell(partial(self.ledger.interrupted, claim, str(error), 0.0, True))
+            return
         except Exception as error:  # one trial's fault must not end the round
             trace = "".join(traceback.format_exception(error))
             outcome = Outcome("failed", message=f"it cannot start: {error}", traceback=trace)
-            return self._decide(claim, row, outcome)
-        beat_at = time.monotonic() + self.round.storage.beat
-        self.slots.append(Slot(claim, row, running, beat_at, gpu))
-
-    def _decide(self, claim: Claim, row: Row, outcome: Outcome) -> None:
-        """Record a trial that no process ran."""
         into = self.folder.attempt(row.trial, claim.attempt)
         into.mkdir(parents=True, exist_ok=True)
         write_outcome(into, outcome)
         record = read_record(self.folder, row, self.round.objective, self.round.retry.attempts)
-        self.ledger.finish(claim, record)
         self._note(outcome)
         self.view.ended(record)
+        self._tell(partial(self.ledger.finish, claim, record))
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        """Tell the storage something that it must learn, if not now then when it answers."""
+        self._untold.append(tell)
+        self._settle()
+
+    def _settle(self) -> None:
+        while self._untold:
+            with suppress(LostLease):
+                self._untold[0]()
+            self._untold.pop(0)
 
     def _nobody_else_runs(self) -> bool:
         # What another driver runs may yet fall to this one, and so may what waits for its time.
