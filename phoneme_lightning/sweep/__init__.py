@@ -1,1 +1,17 @@
-"""Rounds of tuning; not in this version yet."""
+"""Rounds of tuning. From the file to the leaderboard, what stands where:
+
+A round, typed:
+    round, spaces, duration; round_file, round_parser, round_check, yaml12; init; lint, lint_rules.
+What it will train:
+    arms, halton, design, design_file; expressions, classes, keys, overrides; constraints, check;
+    plan, timing, stopwatch.
+Its folder, the truth:
+    folder, opening, records, disk, repro, imports, doctor.
+Its queue, an Optuna study:
+    journal_lock, study, optuna_space, ending, liveness, ledger, rebuild; exploit, learn, pruning.
+Its trials, a process each:
+    launch, fork, trial, attempt, memory, tracking, machine; driver, running.
+What people see:
+    cli, commands, screen, progress, leaderboard, conclusion, export; looks, scores, kaggle;
+    dashboard, report.
+"""

@@ -202,3 +202,34 @@ def test_faults_are_told_apart(place):
         "memory": ([None], "infeasible", "memory"),
         "nan": ([None], "infeasible", "nan"),
     }
+
+
+def test_a_storage_that_goes_away_and_comes_back_costs_nothing(place, slow):
+    folder = RoundFolder(place.rounds / "slow")
+    driver = place.start("run", slow)
+    wait_for(lambda: len(list(folder.trials.glob("*/attempt-1/metrics.csv"))) == 2)
+    folder.journal.rename(place.path / "elsewhere")
+    wait_for(lambda: len(list(folder.trials.glob("*/attempt-1/outcome.json"))) == 2)
+    time.sleep(1)
+    (place.path / "elsewhere").rename(folder.journal)
+    said, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, said
+    assert "the storage does not answer" in said
+    assert "the storage answers again" in said
+    assert set(outcomes(folder.path).values()) == {1}
+
+
+def test_fits_that_were_run_one_by_one_become_a_round(place):
+    place.sweep("run", place.write("tiny", budget=TWO_POINTS))
+    runs = place.path / "single"
+    for number, attempt in enumerate(place.rounds.glob("tiny/trials/*/attempt-1")):
+        shutil.copytree(attempt, runs / str(number))
+    (runs / "0/outcome.json").unlink()
+    (runs / "1/outcome.json").unlink()
+    (runs / "1/metrics.csv").unlink()
+    said = place.sweep("import-runs", "single", "--name", "earlier")
+    assert "left out: single/1: its fit did not end" in said
+    rows = json.loads(place.sweep("leaderboard", "earlier", "--json"))
+    assert len(rows) == 3
+    assert {row["schedule"] for row in rows} == {"constant", "cosine"}
+    assert "all are equal" in place.sweep("repro", "earlier", "best", "--check")
