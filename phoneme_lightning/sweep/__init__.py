@@ -1,4 +1,6 @@
-"""Rounds of tuning. From the file to the leaderboard, what stands where:
+"""Rounds of tuning, from a file under sweeps/ to a leaderboard.
+
+What stands where:
 
 A round, typed:
     round, spaces, duration; round_file, round_parser, round_check, yaml12; init; lint, lint_rules.

@@ -248,7 +248,10 @@ def doctor(round: str, root: Path, rebuild_study: bool) -> int:
         rebuild(folder, known)
         print(f"the study of {known.name} is made again, from its folder")
     from phoneme_lightning.sweep.doctor import examine
+    from phoneme_lightning.sweep.leaderboard import mixed
 
+    for line in mixed(_records(folder, known)):
+        print(f"mixed in one round: {line}")
     faults = examine(folder, known)
     for fault in faults:
         print(fault)

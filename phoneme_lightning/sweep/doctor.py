@@ -8,7 +8,6 @@ from pathlib import Path
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.leaderboard import mixed
 from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
@@ -39,7 +38,6 @@ def examine(folder: RoundFolder, round: Round) -> list[str]:
     if not os.access(folder.path, os.W_OK):
         faults.append(f"{folder.path} cannot be written to")
     records = read_records(folder, round.objective, round.retry.attempts)
-    faults += [f"mixed in one round: {line}" for line in mixed(records)]
     try:
         states = Ledger(folder, round).states()
     except UNANSWERED as error:

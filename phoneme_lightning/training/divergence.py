@@ -1,5 +1,6 @@
 """When a fit is given up: gradients that are not finite, a loss too high, no better than chance."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,7 @@ class StopWhenDiverged(Callback):
         loss = float(trainer.callback_metrics["val/loss"])
         if settings.loss_above is not None and not loss <= settings.loss_above:
             raise Infeasible(
-                "diverged",
+                "diverged" if math.isfinite(loss) else "nan",
                 f"the fit has diverged: its validation loss at step {step} is {loss:.4g}, "
                 f"above divergence.loss_above {settings.loss_above:g}; lower "
                 "model.optimizer.init_args.lr or raise model.warmup_steps",
