@@ -20,3 +20,11 @@ for net in rnn crnn cnn transformer; do
     fi
     phoneme-cli test --ckpt_path "runs/gpu-$net/checkpoints/best.ckpt"
 done
+
+# A round, several trials at once on one GPU, by either way of starting a trial.
+for executor in subprocess fork; do
+    sed "s/^executor:.*//; \$a executor: {kind: $executor}" sweeps/lr_round1.yaml \
+        > "sweeps/gpu_$executor.yaml"
+    phoneme-sweep run "sweeps/gpu_$executor.yaml" --quick --parallel 4
+    rm "sweeps/gpu_$executor.yaml"
+done
