@@ -55,7 +55,7 @@ def run_round(place: Path, name: str, parallel: int, **settings: Any) -> dict[st
         Seconds from the first start to the last end; seconds of the fits; the mean over trials of
         what is neither.
     """
-    config = place / "bench.yaml"
+    config = place / "config.yaml"
     config.write_text(CONFIG, encoding="utf-8")
     file = place / f"{name}.yaml"
     every = settings["steps"] // 3
