@@ -142,10 +142,13 @@ def leaderboard(
 
 
 def extend(round: str, root: Path, points: int) -> None:
+    from phoneme_lightning.sweep.design import read_design
+    from phoneme_lightning.sweep.ledger import Ledger
     from phoneme_lightning.sweep.opening import extend as extend_round
 
     folder, _ = _open(round, root)
     known = extend_round(folder, points)
+    Ledger(folder, known).enqueue(read_design(folder.design))  # whoever runs it now goes on
     print(f"{known.name} has {points} points an arm: phoneme-sweep run {folder.path}")
 
 
