@@ -196,6 +196,7 @@ def repro(round: str, root: Path, trial: str, check: bool) -> int:
     from phoneme_lightning.sweep.repro import differences, print_repro, repro_command, run_again
 
     folder, known = _open(round, root)
+    folder = folder.go_home()
     records = _records(folder, known)
     order = ranked(records, known.objective)
     if trial == "best" and not order:
@@ -205,7 +206,7 @@ def repro(round: str, root: Path, trial: str, check: bool) -> int:
     if not found:
         raise InputError(f"no trial {trial!r} in {known.name}: see `phoneme-sweep leaderboard`")
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    out = root.parent / "repro" / f"{known.name}-{wanted}-{stamp}"
+    out = folder.path.parent.parent / "repro" / f"{known.name}-{wanted}-{stamp}"
     command = repro_command(folder, found[0], out)
     print_repro(known, found[0], command)
     if not check:

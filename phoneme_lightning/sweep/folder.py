@@ -22,6 +22,7 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)  # a temporary file is its owner's alone, a round is for others too
     os.replace(file.name, path)
 
 
@@ -46,6 +47,8 @@ class RoundFolder:
         """The Optuna study, where its storage is the journal."""
         self.trials = self.path / "trials"
         """A folder a trial, in it a folder an attempt."""
+        self.home = self.path / "home.txt"
+        """Where it began, seen from here: relative paths, such as data.root's, begin there."""
 
     @property
     def name(self) -> str:
@@ -65,6 +68,34 @@ class RoundFolder:
         """Give the folders of all attempts at a trial, the newest last."""
         found = (self.trials / trial).glob("attempt-*")
         return sorted(found, key=lambda folder: int(folder.name.removeprefix("attempt-")))
+
+    def settle(self) -> None:
+        """Note that the round's relative paths begin in the working directory."""
+        home = os.path.relpath(Path.cwd(), self.path.resolve())
+        write_atomically(self.home, home + "\n")
+
+    def go_home(self) -> "RoundFolder":
+        """Make where the round began the working directory, or trials would read other files.
+
+        Returns:
+            The same folder, by a path that holds there.
+
+        Raises:
+            InputError: this machine has no such place.
+        """
+        if not self.home.is_file():
+            return self
+        here = self.path.resolve()
+        home = (here / self.home.read_text(encoding="utf-8").strip()).resolve()
+        if not home.is_dir():
+            raise InputError(
+                f"{self.path} began in {home}, where its data and configs are, and there is no "
+                f"such folder here: make it, or write another into {self.home}"
+            )
+        if home == Path.cwd():
+            return self
+        os.chdir(home)
+        return RoundFolder(here)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the round atomically."""

@@ -97,6 +97,7 @@ def import_runs(source: Path, name: str, root: Path) -> tuple[RoundFolder, list[
         seeds=list(dict.fromkeys(row.seed for row in rows)),
         caveats=["fits that were run one by one, not by a design"],
     )
+    folder.settle()
     write_atomically(folder.source, dump_round(imported))
     write_atomically(folder.round, dump_round(imported))
     folder.path.rename(whole.path)

@@ -115,6 +115,7 @@ def _fill(made: RoundFolder, wanted: Round, file: Path, configs: list[Path]) -> 
     made.path.chmod(0o755)
     made.configs.mkdir()
     made.trials.mkdir()
+    made.settle()
     for index, config in enumerate(configs):
         shutil.copyfile(config, made.configs / f"{index}-{config.name}")
     (made.configs / f"{len(configs)}-corpus.yaml").write_text(_pin_corpus(wanted, configs), "utf-8")

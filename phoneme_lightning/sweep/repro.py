@@ -45,6 +45,7 @@ def print_repro(round: Round, record: TrialRecord, command: list[str]) -> None:
         print(f"# trained at git {then['commit']}; here is {now or 'no git checkout'}")
     if then and then["dirty"] and record.folder:
         print(f"# with uncommitted changes: git apply {record.folder / 'git.diff'}")
+    print(f"# in {Path.cwd()}")
     print(f"OMP_NUM_THREADS={round.budget.threads} {shlex.join(command)}")
 
 

@@ -89,6 +89,7 @@ def _check(folder: RoundFolder, round: Round) -> dict[str, Checked]:
 
 
 def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
+    folder = folder.go_home()
     launcher = _launcher(round)
     try:
         checked = _check(folder, round)

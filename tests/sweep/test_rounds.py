@@ -140,6 +140,24 @@ def test_two_drivers_share_a_round(place, slow):
     assert all("slow: best" in words for words in said)
 
 
+def test_a_worker_that_is_started_elsewhere_trains_on_the_same_corpus(place, tmp_path_factory):
+    place.sweep("run", place.write("tiny", budget=TWO_POINTS))
+    folder = place.rounds / "tiny"
+    place.sweep("extend", "tiny", "--points", "3")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    worker = type(place)(elsewhere)
+    worker.sweep("worker", str(folder))
+    assert not list(elsewhere.iterdir())
+    environments = [json.loads(file.read_text()) for file in folder.glob("trials/*/*/envi*.json")]
+    assert len(environments) == 6
+    assert len({json.dumps(environment["corpus"]) for environment in environments}) == 1
+    assert "all are equal" in worker.sweep("repro", str(folder), "best", "--check")
+    home = folder / "home.txt"
+    assert (folder / home.read_text().strip()).resolve() == place.path
+    home.write_text("../gone")
+    assert "home.txt" in worker.sweep("worker", str(folder), code=2)
+
+
 def test_kills_change_nothing(place, slow):
     place.sweep("run", slow)
     quiet = table(place, "slow")
