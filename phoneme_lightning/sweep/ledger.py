@@ -211,6 +211,19 @@ class Ledger:
         except UpdateFinishedTrialError as error:
             raise LostLease(str(error)) from error
 
+    def report(self, claim: Claim, step: int, value: float) -> FrozenTrial:
+        """Report a validation of a running trial, and give the trial as it is then.
+
+        Raises:
+            LostLease: the trial was taken away.
+        """
+        try:
+            self._held(claim)
+            self._study.storage.set_trial_intermediate_value(claim.trial_id, step, value)
+        except UpdateFinishedTrialError as error:
+            raise LostLease(str(error)) from error
+        return self._held(claim)
+
     def finish(self, claim: Claim, record: TrialRecord) -> None:
         """Tell how a trial ended, as its folder says.
 

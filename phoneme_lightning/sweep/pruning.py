@@ -41,6 +41,7 @@ class Pruner:
         self.ledger, self.metric, self.steps = ledger, round.objective.metric, round.training.steps
         self.rule = _make_rule(round)
         self._sizes: dict[Path, int] = {}
+        self._steps: dict[Path, int] = {}  # the last that was reported
 
     def look(self, claim: "Claim", attempt: Path) -> bool:
         """Report a running trial's new validations, and ask it to stop if it is weak.
@@ -53,7 +54,7 @@ class Pruner:
             Whether it has been asked to stop, now or before.
 
         Raises:
-            Exception: what the storage raises when it does not answer.
+            LostLease: the trial was taken away.
         """
         stop, metrics = attempt / STOP, attempt / "metrics.csv"
         if self.rule is None or stop.exists():
@@ -61,15 +62,15 @@ class Pruner:
         size = metrics.stat().st_size if metrics.exists() else 0
         if size == self._sizes.get(attempt, 0):
             return False
-        study, trial_id = self.ledger.study, claim.trial_id
-        storage = study._storage
-        seen = storage.get_trial(trial_id).intermediate_values
         for row in read_metrics(metrics):
             step, value = int(row["step"]), row.get(self.metric, math.nan)
-            if not math.isfinite(value) or step in seen or step >= self.steps:
+            if not math.isfinite(value) or step <= self._steps.get(attempt, 0):
                 continue
-            storage.set_trial_intermediate_value(trial_id, step, value)
-            if self.rule.prune(study, storage.get_trial(trial_id)):
+            if step >= self.steps:
+                break
+            trial = self.ledger.report(claim, step, value)
+            self._steps[attempt] = step
+            if self.rule.prune(self.ledger.study, trial):
                 stop.touch()
                 return True
         self._sizes[attempt] = size

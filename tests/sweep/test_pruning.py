@@ -1,7 +1,7 @@
 import pytest
 
 from phoneme_lightning.sweep.exploit import propose
-from phoneme_lightning.sweep.ledger import Ledger
+from phoneme_lightning.sweep.ledger import Ledger, LostLease
 from phoneme_lightning.sweep.pruning import Pruner
 from phoneme_lightning.sweep.records import read_record
 from phoneme_lightning.sweep.round import Budget, Objective, Pruning, Sampler, Training
@@ -115,3 +115,12 @@ def test_none_asks_no_trial_to_stop(running):
     round = running("none")
     for level in (0.6, 0.6, 0.6, 0.6, 0.6, 0.1):
         assert round.train(round.begin(), level) == STEPS
+
+
+def test_a_trial_that_was_cancelled_is_lost_and_no_fault(running):
+    round = running("median")
+    claim, row, attempt = round.begin()
+    (attempt / "metrics.csv").write_text(f"step,val/frame_accuracy\n{EVERY},0.5\n")
+    round.ledger.cancel([row.trial])
+    with pytest.raises(LostLease):
+        round.pruner.look(claim, attempt)
