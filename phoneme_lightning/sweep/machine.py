@@ -7,6 +7,9 @@ from phoneme_lightning.sweep.round import Round
 
 __all__ = ["count_cores", "list_gpus", "trials_at_once"]
 
+BYTES_A_TRIAL = 3 * 2**30
+"""Memory that a fit of the shipped rounds takes on a CPU, and some to spare."""
+
 
 def count_cores() -> int:
     """Count the CPU cores that this process may use."""
@@ -39,4 +42,6 @@ def trials_at_once(round: Round) -> int:
     """Give how many trials of a round this machine runs at once."""
     if round.budget.parallel != "auto":
         return round.budget.parallel
-    return len(list_gpus()) or max(1, count_cores() // round.budget.threads)
+    cores = count_cores() // round.budget.threads
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return len(list_gpus()) or max(1, min(cores, memory // BYTES_A_TRIAL))

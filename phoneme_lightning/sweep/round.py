@@ -70,7 +70,7 @@ class Budget:
     its choices alone are more."""
 
     parallel: int | Literal["auto"] = "auto"
-    """Trials at once on this machine; auto is one a CPU core, or one a GPU."""
+    """Trials at once on this machine; auto is one a GPU, or else one for each CPU core and 3 GiB."""
 
     threads: int = 1
     """CPU threads of a trial."""
@@ -112,7 +112,7 @@ class Scientific:
     """Equal parts of the range; each is an arm and gets as many points as the others."""
 
     inherit: list[str] = field(default_factory=list)
-    """Names of init_args that an arm with a class_path keeps from the base configs."""
+    """Names of init_args that an arm with a class_path keeps from base configs and overrides."""
 
 
 @dataclass
