@@ -1,6 +1,7 @@
 """phoneme-sweep: rounds of tuning, from a file under sweeps/ to a leaderboard."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -22,7 +23,13 @@ def _run() -> int | None:
 
     arguments = vars(build_parser().parse_args())
     command: Callable[..., int | None] = getattr(commands, arguments.pop("command"))
-    return command(**arguments)
+    try:
+        return command(**arguments)
+    except Exception as error:
+        study = sys.modules.get("phoneme_lightning.sweep.study")  # who opened a storage has it
+        if study and isinstance(error, study.DATABASE_ERRORS):
+            raise InputError(f"the storage does not answer: {study.say_fault(error)}") from error
+        raise
 
 
 class _Parser(argparse.ArgumentParser):

@@ -11,6 +11,7 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.study import say_fault
 
 __all__ = ["UNANSWERED", "examine"]
 
@@ -41,8 +42,7 @@ def examine(folder: RoundFolder, round: Round) -> list[str]:
     try:
         states = Ledger(folder, round).states()
     except UNANSWERED as error:
-        line = " ".join(str(error).split())
-        return [*faults, f"the storage, {round.storage.url}, does not answer: {line}"]
+        return [*faults, f"the storage, {round.storage.url}, does not answer: {say_fault(error)}"]
     rebuild = f"phoneme-sweep doctor {folder.name} --rebuild-study"
     for record in records:
         state = states.get(record.trial)

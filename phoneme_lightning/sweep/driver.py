@@ -21,6 +21,7 @@ from phoneme_lightning.sweep.launch import Launcher
 from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Claim, Ledger, LostLease
 from phoneme_lightning.sweep.records import TrialRecord, interruptions, read_record
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.study import say_fault
 from phoneme_lightning.training.outcome import Outcome, write_outcome
 
 __all__ = ["Driver", "Slot", "View"]
@@ -58,6 +59,11 @@ class Slot:
 
 def _nothing(row: Row) -> str | None:
     return None
+
+
+def _place(trace: str) -> str:
+    """Give the lines of code that a traceback names; its message may tell the trial's values."""
+    return "\n".join(line for line in trace.splitlines() if line.startswith("  File "))
 
 
 @dataclass
@@ -113,6 +119,9 @@ class Driver:
                         self.view.say("the storage answers again")
                 except STORAGE_ERRORS as error:
                     self._endure(error)
+                    if self.stops and all(slot.ended for slot in self.slots):
+                        self.view.say("the storage is told how it ended when the round goes on")
+                        return
                 self.view.show(self)
                 time.sleep(POLL_SECONDS)
 
@@ -144,10 +153,9 @@ class Driver:
     def _endure(self, error: BaseException) -> None:
         if not self._storage_is_down:
             self._storage_is_down = True
-            line = " ".join(str(error).split())
             self.view.say(
-                f"the storage does not answer ({line}): {len(self.slots)} trials go on, their "
-                "outcomes are kept in their folders, and it is asked again"
+                f"the storage does not answer ({say_fault(error)}): {len(self.slots)} trials go "
+                "on, their outcomes are kept in their folders, and it is asked again"
             )
         pause = time.monotonic() + STORAGE_PAUSE_SECONDS
         while time.monotonic() < pause:
@@ -191,7 +199,9 @@ class Driver:
             else:
                 self.watch(slot)
         except LostLease:
-            self.view.say(f"{slot.row.trial}: another worker has taken it over; it ends here")
+            cancelled = (self.folder.trials / slot.row.trial / "cancelled").exists()
+            why = "it is cancelled" if cancelled else "another worker has taken it over"
+            self.view.say(f"{slot.row.trial}: {why}; it ends here")
             slot.running.abandon()
             self.slots.remove(slot)
 
@@ -200,7 +210,7 @@ class Driver:
         if ended.outcome is not None:
             record = read_record(self.folder, slot.row, self.round.objective, most)
             self.ledger.finish(slot.claim, record)
-            self._note(ended.outcome)
+            self._note(ended.outcome.traceback, record)
             self.view.ended(record)
             self.tidy()
             return
@@ -213,15 +223,18 @@ class Driver:
             wait = f" in {delay:g} s" if delay else ""
             self.view.say(f"{trial}: interrupted ({ended.cause}); it is tried again{wait}")
         else:
-            self.view.ended(read_record(self.folder, slot.row, self.round.objective, most))
+            record = read_record(self.folder, slot.row, self.round.objective, most)
+            self._note(None, record)
+            self.view.ended(record)
 
-    def _note(self, outcome: Outcome) -> None:
+    def _note(self, trace: str | None, record: TrialRecord) -> None:
         """Stop where the first trials all fail in the same way: the fault is not in a setting."""
         if len(self._first) == SAME_FAILURES:
             return
-        self._first.append(outcome.traceback if outcome.state == "failed" else None)
+        failed = record.state == "failed"
+        self._first.append(_place(trace) if trace else record.message if failed else None)
         if len(self._first) == SAME_FAILURES and len(set(self._first)) == 1 and self._first[0]:
-            self.stop(f"the first {SAME_FAILURES} trials failed alike, {outcome.message!r}")
+            self.stop(f"the first {SAME_FAILURES} trials failed alike, {record.message!r}")
 
     def _fill(self, now: float) -> bool:
         """Start what there is room for; say whether the queue is empty."""
@@ -272,7 +285,7 @@ class Driver:
         into.mkdir(parents=True, exist_ok=True)
         write_outcome(into, outcome)
         record = read_record(self.folder, row, self.round.objective, self.round.retry.attempts)
-        self._note(outcome)
+        self._note(outcome.traceback, record)
         self.view.ended(record)
         self._tell(partial(self.ledger.finish, claim, record))
 

@@ -21,6 +21,7 @@ from phoneme_lightning.sweep.round import Round
 
 __all__ = [
     "CONSTRAINT_KEY",
+    "DATABASE_ERRORS",
     "STORAGE_ERRORS",
     "Attempts",
     "RoundStudy",
@@ -29,14 +30,20 @@ __all__ = [
     "last_attempt",
     "lock_study",
     "open_storage",
+    "say_fault",
 ]
 
-STORAGE_ERRORS: tuple[type[Exception], ...] = (
-    OSError,
-    optuna.exceptions.StorageInternalError,
-    sqlalchemy.exc.SQLAlchemyError,
-)
+DATABASE_ERRORS = optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError
+STORAGE_ERRORS: tuple[type[Exception], ...] = (OSError, *DATABASE_ERRORS)
 """What a storage that does not answer raises; the same call may go well later."""
+
+
+def say_fault(error: BaseException) -> str:
+    """Say in a line why a storage does not answer; Optuna's own words are seldom the reason."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
 
 CONSTRAINT_KEY = f"constraints:{CONSTRAINT}"
 """Where `Trial.set_constraint` puts it; to make a Trial would ask the sampler for a point."""
