@@ -17,7 +17,7 @@ from phoneme_lightning.sweep.yaml12 import load_yaml
 
 __all__ = ["base_settings", "flatten", "nested", "overrides"]
 
-CLASS = re.compile(r"[A-Za-z_]\w*(\.\w+)+\.[A-Z]\w*")
+CLASS = re.compile(r"[A-Za-z_]\w*(\.\w+)*\.[A-Z]\w*")
 
 
 def base_settings(files: Sequence[str | Path]) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def overrides(round: Round, row: Row, base: Mapping[str, Any] | None = None) -> 
     The round's overrides give way to its training length, this to the fixed hyperparameters, and
     these to the scientific, nuisance and derived ones. An arm or a choice with a class_path is
     whole: its init_args are the class's own defaults but for those that the round sets, and those
-    that its scientific key inherits from the base configs. The same goes for an override or fixed
-    key whose class is another than the base's.
+    that its scientific key inherits from the base configs and overrides. The same goes for an
+    override or fixed key whose class is another than the base's.
 
     Args:
         round: the round.
@@ -54,50 +54,65 @@ def overrides(round: Round, row: Row, base: Mapping[str, Any] | None = None) -> 
         All but the run's folder and what W&B is told.
 
     Raises:
-        InputError: the round has no such arm, a class is not there, or a derived key cannot be
-            calculated.
+        InputError: the round has no such arm, a class is not there, a key stands inside one that
+            has a value, or a derived key cannot be calculated.
     """
     arm = next((one for one in arms(round) if one.name == row.arm), None)
     if arm is None:
         raise InputError(f"{row.trial} is of arm {row.arm!r}, and {round.name} has no such arm")
     parts = [part for part in round.conditional if holds(part, arm, row.values)]
     drawn = {key: value for key, value in row.values.items() if key not in arm.values}
-    over, fixed = _leaves(round.overrides), _leaves(round.fixed)
+    known = flatten(base_settings(round.base) if base is None else base)
+    over, fixed = _leaves(round.overrides, known), _leaves(round.fixed, known)
     for part in parts:
-        fixed |= _leaves(part.fixed)
-    searched = _leaves({**arm.settings, **{key: one for key, one in drawn.items() if "." in key}})
+        fixed |= _leaves(part.fixed, known)
+    keys = {key: one for key, one in drawn.items() if "." in key}
+    searched = _leaves({**arm.settings, **keys}, known)
     chosen = {**_training(round), **fixed, **searched}
     templates = dict(round.derived)
     for part in parts:
         templates |= part.derived
-
-    def of_base() -> dict[str, Any]:
-        return flatten(base_settings(round.base) if base is None else base)
-
     settings = dict(over)
     for key in _classes(over):
-        if over[key] != of_base().get(key):
+        if over[key] != known.get(key):
             settings = _complete(settings, key, {**over, **chosen, **templates}, {})
+    inheritable = {**known, **settings}
     settings |= chosen
     for key in _classes(chosen):
-        if key in searched or chosen[key] != {**of_base(), **over}.get(key):
-            wanted = set(_inherited(round, key))
-            kept = {one: of_base()[one] for one in wanted and wanted & of_base().keys()}
+        if key in searched or chosen[key] != inheritable.get(key):
+            kept = _inherited(round, key, inheritable)
             settings = _complete(settings, key, {**chosen, **templates}, kept)
     names = {**settings, **{key: value for key, value in drawn.items() if "." not in key}}
     for key, template in templates.items():
         settings[key] = names[key] = _derive(key, template, names)
+    _check_nesting(settings)
     return nested({**settings, "seed_everything": row.seed})
 
 
-def _leaves(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _leaves(settings: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """Give settings by dotted key; a class that stands alone stands under its class_path."""
+
+    def is_class(key: str, value: Any) -> bool:
+        if not isinstance(value, str) or key.endswith(".class_path"):
+            return False
+        return f"{key}.class_path" in base or CLASS.fullmatch(value) is not None
+
     return {
-        f"{key}.class_path"
-        if isinstance(value, str) and CLASS.fullmatch(value) and not key.endswith(".class_path")
-        else key: value
+        f"{key}.class_path" if is_class(key, value) else key: value
         for key, value in flatten(settings).items()
     }
+
+
+def _check_nesting(settings: Mapping[str, Any]) -> None:
+    """Refuse a key inside one that has a value: it would take the value's place."""
+    for key in settings:
+        parts = key.split(".")
+        for above in (".".join(parts[:count]) for count in range(1, len(parts))):
+            if not isinstance(settings.get(above, {}), Mapping):
+                raise InputError(
+                    f"{above} is {settings[above]!r}, and {key} is set as well: leave one out; a "
+                    "class is written with its whole path, such as torch.optim.SGD"
+                )
 
 
 def _classes(settings: Mapping[str, Any]) -> list[str]:
@@ -114,15 +129,25 @@ def _training(round: Round) -> dict[str, Any]:
     }
 
 
-def _inherited(round: Round, class_key: str) -> list[str]:
-    """Give the keys that a class keeps from the base configs."""
+def _inherited(round: Round, class_key: str, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a class keeps from the base configs and overrides, by key.
+
+    Raises:
+        InputError: they do not say what is to be kept.
+    """
     prefix = class_key.removesuffix(".class_path")
-    return [
-        f"{prefix}.init_args.{name}"
-        for key, scientific in round.scientific.items()
-        if key in (prefix, class_key) or "." not in key
-        for name in scientific.inherit
-    ]
+    kept = {}
+    for key, scientific in round.scientific.items():
+        for name in scientific.inherit:
+            if not any(one.endswith(f".init_args.{name}") for one in base):
+                raise InputError(
+                    f"scientific.{key}.inherit has {name}, which no base config or override gives: "
+                    "correct it, or leave it out"
+                )
+            whole = f"{prefix}.init_args.{name}"
+            if (key in (prefix, class_key) or "." not in key) and whole in base:
+                kept[whole] = base[whole]
+    return kept
 
 
 def _complete(

@@ -100,6 +100,23 @@ def test_what_is_inherited_comes_from_the_base_and_nothing_else_does(tmp_path):
     assert flat["model.backbone.init_args.kernel_size"] == 5
 
 
+def test_what_is_inherited_may_be_an_override():
+    round = a_round(
+        overrides={"model.backbone.init_args.dropout": 0.05},
+        scientific={"model.backbone": {"values": ["phoneme_lightning.models.CNN"], "inherit": [
+            "dropout"]}},
+    )  # fmt: skip
+    assert of_arm(round, "CNN")[1]["model.backbone.init_args.dropout"] == 0.05
+
+
+def test_a_class_of_a_short_path_is_whole_too(tmp_path, monkeypatch):
+    (tmp_path / "my_nets.py").write_text("class Net:\n    def __init__(self, dropout=0.9): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    _, flat = of_arm(a_round(scientific={"model.backbone": {"values": ["my_nets.Net"]}}), "Net")
+    assert flat["model.backbone.class_path"] == "my_nets.Net"
+    assert flat["model.backbone.init_args.dropout"] == 0.9
+
+
 def test_overrides_of_the_old_class_go_and_what_the_round_holds_fixed_stays():
     round = a_round(
         overrides={"model": {"optimizer": {"init_args": {"eps": 1e-6}}}, "model.warmup_steps": 3},
@@ -193,6 +210,13 @@ def test_a_drawn_class_is_whole_as_well():
     [
         ({"fixed": {"model.optimizer": "torch.optim.SDG"}}, "class_path is 'torch.optim.SDG'"),
         ({"fixed": {"model.optimizer": "torch.optm.SGD"}}, "class_path is 'torch.optm.SGD'"),
+        # phoneme-cli would train AdamW and call it SGD
+        ({"scientific": {"model.optimizer": {"values": ["SGD"]}}}, "class_path is 'SGD', .* whole"),
+        (
+            {"scientific": {"model.optimizer": {"values": [SGD], "inherit": ["weight_decoy"]}}},
+            "scientific.model.optimizer.inherit has weight_decoy, which no base config",
+        ),
+        ({"overrides": {"model.optimizer.init_args": 3}}, f"init_args is 3, and {LR} is set as we"),
         ({"derived": {"model.warmup_steps": f"1 / ({LR} - {LR})"}}, "derived.model.warmup_steps: "),
         (
             {"fixed": {"model.x": "yes"}, "derived": {"model.warmup_steps": "model.x"}},
