@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from phoneme_lightning import __version__
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.constraints import violated
 from phoneme_lightning.sweep.design import Arm, Row, active_spaces, arms
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 from phoneme_lightning.sweep.overrides import base_settings, overrides
@@ -57,7 +58,8 @@ def check_points(
         What became of each row, by its trial's name.
 
     Raises:
-        InputError: phoneme-cli would refuse a trial; it names the trial, the key and the value.
+        InputError: phoneme-cli would refuse a trial, or a constraint is about a key that it has
+            not; it names the trial, the key and the value.
     """
     memory = folder.path / "checked.json"
     known = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
@@ -76,6 +78,10 @@ def check_points(
             said = asdict(checker.check(_name(row), settings))
             known[key] = json.loads(json.dumps(said, default=str))  # as it will be remembered
         found[row.trial] = Checked(**known[key])
+        try:
+            violated(round.constraints, found[row.trial].config, found[row.trial].parameters)
+        except InputError as error:
+            raise InputError(f"{_name(row)}: {error}") from error
         if progress:
             progress(done, len(wanted))
     if checker:

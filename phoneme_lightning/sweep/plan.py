@@ -1,6 +1,7 @@
 """`phoneme-sweep plan`: what a round would train, and how long that takes on this machine."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from phoneme_lightning.sweep.check import check_points, probe
+from phoneme_lightning.sweep.check import Checked, check_points, probe
+from phoneme_lightning.sweep.constraints import violated
 from phoneme_lightning.sweep.design import Arm, active_spaces, arms, read_design
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder
 from phoneme_lightning.sweep.machine import trials_at_once
@@ -30,7 +32,10 @@ class ArmPlan:
     """Its name."""
 
     fits: int
-    """Points times seeds."""
+    """Trials that train: points times seeds, but for those that a constraint forbids."""
+
+    forbidden: int
+    """Trials that a constraint forbids; they train nothing."""
 
     steps: int
     """Optimizer steps of a trial."""
@@ -69,7 +74,8 @@ class Plan:
     @property
     def seconds(self) -> float:
         """How long all of them take on this machine, side by side."""
-        return sum(arm.fits * arm.seconds for arm in self.arms) / min(self.parallel, self.fits)
+        at_once = max(1, min(self.parallel, self.fits))
+        return sum(arm.fits * arm.seconds for arm in self.arms) / at_once
 
 
 def plan(file: Path, quick: bool = False, root: Path = ROOT) -> None:
@@ -104,7 +110,12 @@ def make_plan(folder: RoundFolder, round: Round, ended: RoundFolder | None = Non
         InputError: phoneme-cli would refuse a trial, or the steps could not be made.
     """
     rows = {arm.name: probe(round, arm) for arm in arms(round)}
-    checked = check_points(folder, round, [*rows.values(), *read_design(folder.design)])
+    designed = read_design(folder.design)
+    checked = check_points(folder, round, [*rows.values(), *designed])
+    forbidden = Counter(row.arm for row in designed if _is_forbidden(round, checked[row.trial]))
+    trials = Counter(row.arm for row in designed)
+    if round.phase == "exploit":  # its points are proposed one by one
+        trials["all"] = round.budget.points
     parallel = trials_at_once(round)
     known = known_times(ended, round) if ended and ended.design.is_file() else {}
     trainers = {name: checked[row.trial].config["trainer"] for name, row in rows.items()}
@@ -116,13 +127,18 @@ def make_plan(folder: RoundFolder, round: Round, ended: RoundFolder | None = Non
             spaces=_spaces(round, arm, row.values),
             parameters=checked[row.trial].parameters,
             steps=trainers[name]["max_steps"],
-            fits=round.budget.points * len(round.seeds),
+            fits=trials[name] - forbidden[name],
+            forbidden=forbidden[name],
             seconds=known[name][0],
             measured=known[name][1],
         )
         for arm, (name, row) in zip(arms(round), rows.items(), strict=True)
     ]
     return Plan(round, planned, parallel)
+
+
+def _is_forbidden(round: Round, checked: Checked) -> bool:
+    return violated(round.constraints, checked.config, checked.parameters) is not None
 
 
 def _spaces(round: Round, arm: Arm, values: Mapping[str, Any]) -> dict[str, Space]:
@@ -148,12 +164,19 @@ def show(plan: Plan, console: Console) -> None:
         weights, seconds = f"{arm.parameters / 1e6:.2f} M", f"{arm.seconds:.0f} s"
         table.add_row(arm.arm, tuned, weights, str(arm.steps), str(arm.fits), seconds)
     console.print(table)
-    points, seeds = round.budget.points, len(round.seeds)
+    forbidden = sum(arm.forbidden for arm in plan.arms)
+    seeds, trials = len(round.seeds), plan.fits + forbidden
     console.print(
-        f"arms {len(plan.arms)} x points {points} x seeds {seeds} = {plan.fits} fits; "
-        f"{plan.parallel} at once on this machine: about {clock(plan.seconds)}",
+        f"arms {len(plan.arms)} x points {trials // len(plan.arms) // seeds} x seeds {seeds} = "
+        f"{trials} fits; {plan.parallel} at once on this machine: about {clock(plan.seconds)}",
         highlight=False,
     )
+    for arm in plan.arms:
+        if arm.forbidden:
+            console.print(
+                f"constraints forbid {arm.forbidden} fits of {arm.arm}, which train nothing",
+                highlight=False,
+            )
     for measured in dict.fromkeys(arm.measured for arm in plan.arms):
         arms_so = ", ".join(arm.arm for arm in plan.arms if arm.measured == measured)
         console.print(f"{arms_so}: timed on {measured}", highlight=False)

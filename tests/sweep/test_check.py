@@ -102,10 +102,12 @@ def test_a_point_is_parsed_to_what_its_fit_writes_down(check_round):
              "budget": {"points": 2}},
             r"trial p001-constant-s0: model\.ema_decay is 2: ",
         ),
+        ({"constraints": ["paramters <= 1e6"]}, r"arm constant, .*paramters is not there"),
         ({"fixed": {"model.backbone.init_args.hidden_size": -4}}, r"hidden_size is -4: "),
         ({"fixed": {"model.backbone.init_args.hidden": 4}}, r"hidden is 4: .*hidden_size"),
     ],
-    ids=["key", "type", "arm", "corner", "derived", "choice", "point", "value", "fixed"],
+    ids=["key", "type", "arm", "corner", "derived", "choice", "point", "constraint", "value",
+         "fixed"],
 )  # fmt: skip
 def test_what_phoneme_cli_would_refuse_is_named(check_round, changes, said):
     with pytest.raises(InputError, match=said) as caught:

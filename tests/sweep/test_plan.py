@@ -13,6 +13,18 @@ from phoneme_lightning.sweep.round import Budget, Scientific
 from phoneme_lightning.sweep.spaces import Categorical, Int, Log, Uniform
 
 LR = "model.optimizer.init_args.lr"
+GRID = """
+goal: {question: "Which?"}
+base: [configs/tiny.yaml]
+budget: {points: 10, parallel: 2}
+training: {steps: 12, evaluate_every: 3}
+nuisance:
+  model.schedule: {dist: categorical, choices: [constant, cosine, linear]}
+  model.backbone.init_args.hidden_size: {dist: int, low: 4, high: 12}
+constraints: [model.backbone.init_args.hidden_size <= 8]
+sampler: {kind: grid}
+seeds: [0, 1]
+"""
 
 
 def shown(made):
@@ -43,6 +55,22 @@ def test_arms_points_and_seeds_are_counted_and_timed_by_real_steps(place, monkey
     assert "lr: 0.001 to 0.03 (log)" in page
     assert "a fit of cosine takes longer than budget.trial_time, 0.1s" in page
     assert not list(place.path.glob("elsewhere/mine/trials/*"))
+
+
+def test_what_is_counted_is_what_would_train(place, monkeypatch):
+    monkeypatch.chdir(place.path)
+    monkeypatch.setattr(
+        "phoneme_lightning.sweep.plan.measure_times",
+        lambda folder, round, rows, *rest: dict.fromkeys(rows, (10.0, "nothing")),
+    )
+    file = place.write("mine", GRID)
+    folder, round = open_round(file, lambda *_: None, root=place.path / "elsewhere")
+    made = make_plan(folder, round)
+    assert [(arm.fits, arm.forbidden) for arm in made.arms] == [(12, 6)]  # 3 x 3 points
+    assert made.seconds == 12 * 10 / 2
+    page = shown(made)
+    assert "arms 1 x points 9 x seeds 2 = 18 fits; 2 at once" in page
+    assert "constraints forbid 6 fits of all" in page
 
 
 def test_trials_that_have_ended_tell_the_time(place, plant, monkeypatch, capsys):
