@@ -15,6 +15,9 @@ RULES: dict[str, Rule] = {**goal.RULES, **roles.RULES, **space.RULES, **training
 starting, B strategy, C design, D learning, E adopting, F after exploring, G stability, H pipeline.
 """
 
+OF_ALL = [*goal.TEST_SPLIT_RULES, "C6 sampler and phase"]
+"""Rules that hold for demonstrations too."""
+
 
 @dataclass(frozen=True)
 class Objection:
@@ -40,7 +43,8 @@ class Objection:
 def lint(round: Round, configs: Sequence[str | Path] | None = None) -> list[Objection]:
     """Judge a round, the worst first.
 
-    A round that `--quick` cut is no evidence and is only kept from the test split.
+    A round that `--quick` cut is no evidence: it is only kept from the test split, and from a
+    sampler that would draw it no points.
 
     Args:
         round: parsed.
@@ -50,6 +54,6 @@ def lint(round: Round, configs: Sequence[str | Path] | None = None) -> list[Obje
         InputError: a base config is not there.
     """
     case = make_case(round, round.base if configs is None else configs)
-    rules = RULES if round.evidence else goal.TEST_SPLIT_RULES
+    rules = RULES if round.evidence else {name: RULES[name] for name in OF_ALL}
     found = [Objection(rule, *breach) for rule, look in rules.items() for breach in look(case)]
     return sorted(found, key=lambda one: ("error", "warning", "info").index(one.severity))

@@ -215,10 +215,12 @@ CASES = [
     ),
     (("C6 sampler and phase", "error", "sampler.kind"), {"sampler": Sampler(kind="tpe")}, {}),
     (
-        ("C6 sampler and phase", "info", "sampler.kind"),
-        exploit(kind="halton"),
-        exploit(kind="tpe"),
+        ("C6 sampler and phase", "error", "sampler.kind"),
+        {"sampler": Sampler(kind="gp"), "phase": "confirm"},
+        {"phase": "confirm"},
     ),
+    (("F1 exploit", "error", "sampler.kind"), exploit(kind="halton"), exploit(kind="tpe")),
+    (("F1 exploit", "error", "seeds"), EXPLOIT | {"seeds": [1, 2]}, EXPLOIT | {"seeds": [1]}),
     (("F1 exploit", "error", "scientific"), EXPLOIT | {"scientific": CLEAN.scientific}, EXPLOIT),
     (
         ("F1 exploit", "error", "sampler.kind"),
@@ -347,11 +349,19 @@ def test_the_worst_comes_first():
     assert [one.severity for one in found] == ["error", "error", "warning", "info"]
 
 
-def test_a_quick_round_is_only_kept_from_the_test_split():
+def test_what_is_tuned_by_way_of_a_variable_is_tuned():
+    for key, rule in (("data.frames_per_batch", "A4 batch size"), ("trainer.max_steps", "F2 ")):
+        changes = {"nuisance": RATE | {"x": Log(1, 9)}, "derived": {key: "round(100 * x)"}}
+        assert [one.rule.startswith(rule) for one in lint(replace(CLEAN, **changes))] == [True]
+
+
+def test_a_quick_round_is_kept_from_the_test_split_and_from_having_no_points():
     quick = replace(CLEAN, training=Training(60, 40), evidence=False)
     assert lint(quick) == []
     found = lint(replace(quick, objective=Objective(metric="test/loss", mode="min")))
     assert [one.rule for one in found] == ["F1 objective on the test split"]
+    found = lint(replace(quick, sampler=Sampler(kind="gp")))
+    assert [one.rule for one in found] == ["C6 sampler and phase"]
 
 
 def test_a_config_that_names_no_optimizer_has_the_default_one(tmp_path):

@@ -14,8 +14,8 @@ MOST_VALUES = 8
 
 def batch_size(case: Case) -> Iterator[Found]:
     """Batch size is chosen for speed."""
-    for key, _ in case.spaces:
-        if key in BATCH_SIZE:
+    for key in BATCH_SIZE:
+        if case.tunes(dict(case.spaces), key):
             yield (
                 "error",
                 key,
@@ -34,8 +34,8 @@ def batch_size(case: Case) -> Iterator[Found]:
 
 def length_is_tuned(case: Case) -> Iterator[Found]:
     """One length for all trials of an arm."""
-    for key, _ in case.spaces:
-        if key in LENGTH:
+    for key in LENGTH:
+        if case.tunes(dict(case.spaces), key):
             yield (
                 "error",
                 key,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.exploit import check_exploit
 from phoneme_lightning.sweep.lint_rules.case import LEARNING_RATE, Case, Found, Rule, names_in
 from phoneme_lightning.sweep.spaces import Categorical, Int, Log
 
@@ -16,7 +18,6 @@ than 25" for beta2; 40 is ours."""
 OF_ANY_SIZE = ("lr", "weight_decay", "eps")
 
 WIDE = 100.0
-MOST_GP_KEYS = 10
 MANY_KEYS, POINTS_FOR_MANY = 5, 20
 
 
@@ -59,18 +60,12 @@ def grid(case: Case) -> Iterator[Found]:
 def sampler_and_phase(case: Case) -> Iterator[Found]:
     """Explore evenly, exploit adaptively."""
     kind, phase = case.round.sampler.kind, case.round.phase
-    if phase == "explore" and kind in ("gp", "tpe"):
+    if phase != "exploit" and kind in ("gp", "tpe"):
         yield (
             "error",
             "sampler.kind",
             f"{kind} looks where it expects to win, which leaves no even picture of the space to "
             "learn from: use halton, and gp or tpe in an exploit round",
-        )
-    if phase == "exploit" and kind not in ("gp", "tpe"):
-        yield (
-            "info",
-            "sampler.kind",
-            f"{kind} learns nothing from trial to trial: at the end gp or tpe find more",
         )
 
 
@@ -79,23 +74,11 @@ def exploit(case: Case) -> Iterator[Found]:
     round = case.round
     if round.phase != "exploit":
         return
-    if round.scientific:
-        yield (
-            "error",
-            "scientific",
-            "an exploit round asks nothing, it looks for the best: move these keys to nuisance "
-            "(as categorical) or to fixed",
-        )
-    keys = {key for key, _ in case.spaces}
-    if round.sampler.kind == "gp" and len(keys) > MOST_GP_KEYS:
-        yield (
-            "error",
-            "sampler.kind",
-            f"gp searches at most {MOST_GP_KEYS} hyperparameters well and here are {len(keys)}: "
-            "keep those that matter, or use tpe",
-        )
-    if round.sampler.kind == "gp" and any(part.nuisance for part in round.conditional):
-        yield ("error", "sampler.kind", "gp cannot search conditional spaces: use tpe")
+    try:
+        check_exploit(round)
+    except InputError as error:
+        said, _, mend = str(error).partition(": ")
+        yield ("error", said.split()[0], mend)
     if round.sampler.kind in ("gp", "tpe") and not round.sampler.learn_from:
         yield (
             "info",
