@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Conditional, Round, Scientific
 from phoneme_lightning.sweep.spaces import Space
 
-__all__ = ["Arm", "Bucket", "active_spaces", "arms", "holds"]
+__all__ = ["Arm", "Bucket", "active_spaces", "arms", "holds", "shortest_fit"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,16 @@ def arms(round: Round) -> list[Arm]:
     return made
 
 
+def shortest_fit(round: Round) -> int:
+    """Give the fewest steps that a trial of a round makes."""
+    key, steps = "trainer.max_steps", round.training.steps
+    fewest = []
+    for arm in arms(round):
+        own = arm.ranges[key].at(0.0) if key in arm.ranges else flatten(arm.settings).get(key)
+        fewest.append(own if isinstance(own, int) else steps)
+    return min(fewest)
+
+
 def holds(conditional: Conditional, arm: Arm, values: Mapping[str, Any]) -> bool:
     """Tell whether a conditional part applies in a trial.
 
@@ -122,12 +133,11 @@ def holds(conditional: Conditional, arm: Arm, values: Mapping[str, Any]) -> bool
     """
 
     def matches(key: str, wanted: Any) -> bool:
-        options = wanted if isinstance(wanted, list) else [wanted]
+        options = [*wanted, wanted] if isinstance(wanted, list) else [wanted]
         if key == "arm":
             return arm.name in options
-        if key in arm.labels and arm.labels[key] in options:
-            return True
-        return key in values and values[key] in options
+        known = (arm.labels, arm.settings, values)
+        return any(its[key] in options for its in known if key in its)
 
     return all(matches(key, wanted) for key, wanted in conditional.when.items())
 

@@ -13,7 +13,7 @@ from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_file import read_round
-from phoneme_lightning.sweep.spaces import Categorical, Space
+from phoneme_lightning.sweep.spaces import Space
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -194,7 +194,7 @@ def _translate(
         if key not in known:
             raise _LeftOutError(f"without {key}")
         value = known[key]
-        if not _holds(space, value):
+        if not space.holds(value):
             raise _LeftOutError("outside its bounds")
         return value
 
@@ -206,10 +206,3 @@ def _translate(
         if key not in values and mine.get(key) != value:
             raise _LeftOutError(f"of another {key}")
     return values
-
-
-def _holds(space: Space, value: Any) -> bool:
-    if isinstance(space, Categorical):
-        return value in space.choices
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and space.low <= value <= space.high

@@ -2,22 +2,33 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep.arms import arms
+from phoneme_lightning.sweep.arms import active_spaces, arms, shortest_fit
 from phoneme_lightning.sweep.constraints import check_constraints
 from phoneme_lightning.sweep.design import design
 from phoneme_lightning.sweep.expressions import names_in, parse
 from phoneme_lightning.sweep.keys import flatten
-from phoneme_lightning.sweep.round import Round, Scientific
+from phoneme_lightning.sweep.round import Divergence, Round, Scientific
 from phoneme_lightning.sweep.round_parser import suggest
-from phoneme_lightning.sweep.spaces import Categorical, Space
+from phoneme_lightning.sweep.spaces import Categorical, Int, Space
 
 __all__ = ["check_round"]
 
 CALCULATED_FROM = ("trainer.max_steps", "trainer.val_check_interval")
 """Keys that every trial has, whatever the round file says."""
+
+SEEDS = 2**32
+"""As many seeds as numpy's generators take."""
+
+OWN = {
+    "seed_everything": "seeds",
+    "run.keep_best": "training.keep",
+    **{f"divergence.{field.name}": f"divergence.{field.name}" for field in fields(Divergence)},
+}
+"""Keys of phoneme-cli that a round file has keys of its own for."""
 
 
 def check_round(round: Round) -> None:
@@ -34,6 +45,7 @@ def check_round(round: Round) -> None:
     for key, scientific in round.scientific.items():
         _check_scientific(key, scientific, round.sampler.kind)
     _check_roles(round)
+    _check_length(round)
     _check_when(round)
     _check_derived(round)
     check_constraints(round.constraints)
@@ -60,15 +72,19 @@ def _check_numbers(round: Round) -> None:
     for key, (value, lowest) in least.items():
         if value < lowest:
             raise InputError(f"{key} is {value}: give at least {lowest}")
-    if round.training.evaluate_every > round.training.steps:
-        raise InputError(
-            f"training.evaluate_every is {round.training.evaluate_every}: give at most "
-            f"training.steps, which is {round.training.steps}, or nothing is measured"
-        )
+    times = {
+        "budget.trial_time": round.budget.trial_time,
+        "budget.total_time": round.budget.total_time,
+        "storage.beat": round.storage.beat,
+    }
+    for key, time in times.items():
+        if time is not None and time <= 0:
+            raise InputError(f"{key} is {time}: give more than nothing")
     if not round.base:
         raise InputError("base is []: give a config file, such as configs/rnn.yaml")
-    if not round.seeds or len(set(round.seeds)) < len(round.seeds) or min(round.seeds) < 0:
-        raise InputError(f"seeds is {round.seeds}: give different whole numbers from 0")
+    seeds = round.seeds
+    if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0 or max(seeds) >= SEEDS:
+        raise InputError(f"seeds is {seeds}: give different whole numbers from 0 to {SEEDS - 1}")
     if round.storage.grace <= round.storage.beat:
         raise InputError(
             f"storage.grace is {round.storage.grace}: give more than storage.beat, "
@@ -85,6 +101,13 @@ def _check_scientific(key: str, scientific: Scientific, sampler: str) -> None:
             raise InputError(f"{where}.range.dist is categorical: write its choices as values")
         if scientific.buckets < 2:
             raise InputError(f"{where}.buckets is {scientific.buckets}: give at least 2")
+        if isinstance(scientific.range, Int):
+            there = scientific.range.high - scientific.range.low + 1
+            if scientific.buckets > there:
+                raise InputError(
+                    f"{where}.buckets is {scientific.buckets}, and its range has {there} numbers: "
+                    "give fewer, or values"
+                )
         if "." not in key:
             raise InputError(f"{where} has a range: give a dotted key of phoneme-cli")
         if sampler != "halton":
@@ -120,6 +143,29 @@ def _check_roles(round: Round) -> None:
         for other, others in roles[:place]:
             for key in sorted(keys & others):
                 raise InputError(f"{key} is {other} and {role}: give it one role")
+    for arm in arms(round):
+        drawn = active_spaces(round, arm, arm.values)
+        set_by_arm = set(flatten(arm.settings))
+        for role, keys in (("nuisance", set(drawn)), *roles[2:]):
+            for key in sorted(set_by_arm & keys):
+                raise InputError(f"{key} is {role}, and arm {arm.name} sets it: give it one role")
+    _check_own(round, [*roles, ("overrides", set(flatten(round.overrides)))])
+
+
+def _check_own(round: Round, roles: list[tuple[str, set[str]]]) -> None:
+    by_arms = {key for arm in arms(round) for key in flatten(arm.settings)}
+    for role, keys in (*roles, ("scientific", by_arms)):
+        for key in sorted(keys & OWN.keys()):
+            raise InputError(f"{key} is {role}: leave it out, and give {OWN[key]}")
+
+
+def _check_length(round: Round) -> None:
+    steps, every = shortest_fit(round), round.training.evaluate_every
+    if every > steps:
+        raise InputError(
+            f"training.evaluate_every is {every}: give at most the steps of the shortest fit, "
+            f"{steps}, or nothing is measured in it"
+        )
 
 
 def _spaces(round: Round) -> Iterator[tuple[str, Space]]:
@@ -135,7 +181,7 @@ def _check_when(round: Round) -> None:
             known[key] = list(space.choices)
     for arm in all_arms:
         for key, label in arm.labels.items():
-            known.setdefault(key, []).extend([label, arm.values.get(key, label)])
+            known.setdefault(key, []).extend([label, arm.settings.get(key, label)])
     for place, part in enumerate(round.conditional):
         where = f"conditional[{place}].when"
         if not part.when:
@@ -146,7 +192,8 @@ def _check_when(round: Round) -> None:
                     f"{where}.{key} is neither scientific nor a categorical nuisance "
                     f"hyperparameter: {suggest(key, known)}"
                 )
-            for value in wanted if isinstance(wanted, list) else [wanted]:
+            several = isinstance(wanted, list) and wanted and wanted not in known[key]
+            for value in wanted if several else [wanted]:
                 if value not in known[key]:
                     names = list(dict.fromkeys(map(str, known[key])))
                     raise InputError(

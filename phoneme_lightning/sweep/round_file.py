@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.arms import shortest_fit
 from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.keys import flatten, nested
 from phoneme_lightning.sweep.round import Round
@@ -75,14 +76,12 @@ def make_quick(round: Round) -> Round:
     quick, steps = round.quick, round.quick.steps
     share = steps / round.training.steps
     late = round.divergence.chance_after
-    return replace(
+    cut = replace(
         round,
         name=f"{round.name}-quick",
         evidence=False,
         budget=replace(round.budget, points=min(quick.points, round.budget.points)),
-        training=replace(
-            round.training, steps=steps, evaluate_every=min(quick.evaluate_every, steps)
-        ),
+        training=replace(round.training, steps=steps),
         seeds=round.seeds[:1],
         overrides=nested({**flatten(round.overrides), **flatten(quick.overrides)}),
         scientific={
@@ -96,6 +95,8 @@ def make_quick(round: Round) -> Round:
         ],
         divergence=replace(round.divergence, chance_after=late if late and late <= steps else None),
     )
+    every = min(quick.evaluate_every, shortest_fit(cut))
+    return replace(cut, training=replace(cut.training, evaluate_every=every))
 
 
 def _cut(key: str, value: Any, share: float) -> Any:

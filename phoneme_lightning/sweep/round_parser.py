@@ -73,6 +73,10 @@ def _parser(kind: type, names: tuple[str, ...]) -> Callable[[Mapping[str, Any]],
 def _parse(kind: type, given: Mapping[str, Any], types: Mapping[str, Any], key: str) -> Any:
     try:
         return _parser(kind, tuple(types))(given)
+    except OverflowError as error:
+        raise InputError(
+            f"{key.rstrip('.')} has a number of hundreds of digits: {error}"
+        ) from error
     except argparse.ArgumentError as error:
         found = re.search(r'Parser key "(\w+)', str(error))
         if not found:

@@ -8,6 +8,9 @@ __all__ = ["KINDS", "Categorical", "Int", "Log", "Space", "Uniform"]
 
 NaturalBound = Literal["low", "high", "both"]
 
+LARGEST = 2**53
+"""Whole numbers up to it are themselves as floats too."""
+
 
 def _check_bounds(space: "Log | Uniform | Int", lowest: float = -math.inf) -> None:
     """Check a number's bounds.
@@ -16,18 +19,23 @@ def _check_bounds(space: "Log | Uniform | Int", lowest: float = -math.inf) -> No
         ValueError: its message begins with the field.
     """
     low, high = space.low, space.high
+    for name, bound in (("low", low), ("high", high)):
+        if isinstance(bound, int) and abs(bound) > LARGEST:
+            raise ValueError(f"{name} is beyond {LARGEST}: give a smaller number")
     if not (math.isfinite(low) and lowest < low):
         raise ValueError(
             f"low is {low}: give a number" + (" above 0 for a logarithm" if lowest == 0 else "")
         )
     if not (math.isfinite(high) and low < high):
         raise ValueError(f"high is {high}: give a number above low, which is {low}")
+    if not math.isfinite(high - low):
+        raise ValueError(f"high is {high}: give a number less far above low, which is {low}")
     if space.hard is None:
         return
     if len(space.hard) != 2:
         raise ValueError(f"hard is {space.hard}: give [low, high], either of them may be null")
     bottom, top = space.hard
-    if (bottom is not None and bottom > low) or (top is not None and top < high):
+    if not ((bottom is None or bottom <= low) and (top is None or high <= top)):
         raise ValueError(f"hard is {space.hard}: it must enclose [{low}, {high}]")
 
 

@@ -1,4 +1,4 @@
-"""YAML as its version 1.2 reads scalars: 1e-4 is a number; no, on and 1:30 are strings."""
+"""YAML as version 1.2 reads scalars: 1e-4 and 1e3 are numbers; no, on and 1:30 are strings."""
 
 import re
 from collections.abc import Hashable
@@ -22,9 +22,15 @@ SCALARS = {
     ),
 }
 
+EXACT = 2.0**53
+"""Below it a float tells whole numbers apart."""
+
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # as the base class has it
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        return super().construct_object(node, deep=True)  # else an alias may stand inside itself
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -54,7 +60,10 @@ def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
 
 
 def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(re.sub(r"\.(?=[in])", "", loader.construct_scalar(node).lower()))
+    text = loader.construct_scalar(node).lower()
+    value = float(re.sub(r"\.(?=[in])", "", text))
+    # phoneme-cli takes a whole number for a real one, and never 1000.0 steps.
+    return int(value) if "." not in text and abs(value) < EXACT and value.is_integer() else value
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _int)
@@ -73,10 +82,10 @@ def load_yaml(text: str, source: str) -> Any:
     """
     try:
         return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also a number of 5,000 digits
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
         raise InputError(f"{source}{line} is not YAML: {problem}") from error
 
 

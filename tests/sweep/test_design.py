@@ -119,6 +119,21 @@ def test_a_condition_on_a_choice_is_met_point_by_point():
     assert len(with_it) == 20
 
 
+@pytest.mark.parametrize("wanted", [[1, 1], [[1, 1]], "[1, 1]", [[1, 1], [3, 3]]], ids=str)
+@pytest.mark.parametrize("role", ["scientific", "nuisance"])
+def test_a_condition_may_ask_for_a_list(role, wanted):
+    key, choices = "model.backbone.init_args.blocks", [[1, 1], [2, 2], [3, 3]]
+    if role == "nuisance" and isinstance(wanted, str):
+        wanted = [[1, 1]]
+    conditional = {"when": {key: wanted}, "nuisance": {"model.warmup_steps": {
+        "dist": "int", "low": 1, "high": 9}}}  # fmt: skip
+    space = {"values": choices} if role == "scientific" else {"dist": "categorical"}
+    space |= {} if role == "scientific" else {"choices": choices}
+    round = a_round(12, **{role: {key: space}}, conditional=[conditional])
+    found = {str(row.values[key]) for row in design(round) if "model.warmup_steps" in row.values}
+    assert found == {"[1, 1]", "[3, 3]"} if wanted == [[1, 1], [3, 3]] else {"[1, 1]"}
+
+
 def test_buckets_share_a_range_equally():
     round = a_round(25, scientific={"data.augment.noise": {"range": LOG, "buckets": 4}})
     rows = design(round)

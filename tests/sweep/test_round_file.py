@@ -83,7 +83,9 @@ def test_the_shipped_rounds_come_back_whole_and_quick(file):
     ("text", "value"),
     [
         ("1e-4", 1e-4),
-        ("1E3", 1e3),
+        ("1e3", 1000),
+        ("1.0e3", 1e3),
+        ("1e300", 1e300),
         ("-.5", -0.5),
         ("12", 12),
         ("010", 10),
@@ -126,11 +128,20 @@ def test_both_versions_of_yaml_read_what_is_dumped(tree):
         ("a: [1", "x.yaml line 1 "),
         ("a: !!python/object:os.system {}", "x.yaml line 1 "),
         ("a: 1\n? [1]\n: 2", "x.yaml line 2 "),
+        ("a: 1\nb: &b {c: *b}", "x.yaml is not YAML: found unconstructable|x.yaml line 2 "),
+        ("a: " + "[" * 2000, "x.yaml is not YAML: "),
+        ("a: " + "1" * 5000, "x.yaml is not YAML: "),
+        ("a: \0", "x.yaml is not YAML: "),
     ],
 )
 def test_what_is_no_yaml_is_said_with_its_line(text, said):
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as raised:
         load_yaml(text, "x.yaml")
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_said_once_may_be_named_again():
+    assert load_yaml("a: &a {c: [1]}\nb: *a", "x") == {"a": {"c": [1]}, "b": {"c": [1]}}
 
 
 def space(**changes):
@@ -153,8 +164,14 @@ BAD = [
     ({"budget": {"points": 1, "parallel": 0}}, "budget.parallel is 0: give at least 1"),
     ({"budget": {"points": 1, "trial_time": 90}}, "budget.trial_time is 90: .* such as 90s"),
     ({"budget": {"points": 1, "trial_time": "2 weeks"}}, "trial_time is '2 weeks': give a time"),
+    ({"budget": {"points": 1, "trial_time": "0s"}}, "trial_time is 0s: give more than nothing"),
     ({"training": {"steps": 9, "evaluate_every": 10}}, "evaluate_every is 10: give at most .* 9"),
+    ({"scientific": {"trainer.max_steps": {"values": [9, 900]}}}, "evaluate_every is .* shortest"),
     ({"seeds": [1, 1]}, "seeds is .1, 1.: give different"),
+    (
+        {"seeds": [2**32]},
+        "seeds is .4294967296.: give different whole numbers from 0 to 4294967295",
+    ),
     ({"base": []}, "base is ..: give a config"),
     ({"storage": {"beat": "1h"}}, "storage.grace is 5m: give more than storage.beat"),
     ({"conditional": {}}, "conditional is {}: give a list"),
@@ -169,6 +186,18 @@ BAD = [
     (space(lwo=1), f"nuisance.{LR}.lwo is no key here: did you mean low?"),
     (space(natural_bound="left"), f"nuisance.{LR}.natural_bound is 'left': give low or high"),
     ({"nuisance": {"a.b": {"dist": "int", "low": 0.5, "high": 2}}}, "nuisance.a.b.low is 0.5"),
+    (
+        {"nuisance": {"a.b": {"dist": "int", "low": 1, "high": 10**400}}},
+        "nuisance.a.b.high is beyo",
+    ),
+    (
+        {"nuisance": {"a.b": {"dist": "log", "low": 1, "high": 10**400}}},
+        "nuisance.a.b has a number of",
+    ),
+    (
+        {"nuisance": {"a.b": {"dist": "uniform", "low": -1e308, "high": 1e308}}},
+        "a.b.high is 1e.308",
+    ),
     # roles
     ({"scientific": {LR: {"values": [1]}}}, f"{LR} is scientific and nuisance: give it one role"),
     ({"fixed": {"model": {"optimizer": {"init_args": {"lr": 1}}}}}, f"{LR} is nuisance and fixed"),
@@ -178,6 +207,20 @@ BAD = [
     ({"scientific": {"a.b": {"values": [1, 1]}}}, "scientific.a.b.values has 1 twice"),
     ({"scientific": {"ab": {"values": [1, 2]}}}, "scientific.ab has no dot"),
     ({"scientific": {"a.b": {"range": LOG, "buckets": 1}}}, "scientific.a.b.buckets is 1"),
+    (
+        {"scientific": {"a.b": {"range": {"dist": "int", "low": 1, "high": 3}}}},
+        "scientific.a.b.buckets is 4, and its range has 3 numbers",
+    ),
+    (
+        {"scientific": {"model.optimizer": {"values": {"A": {"init_args": {"lr": 1}}}}}},
+        f"{LR} is nuisance, and arm A sets it: give it one role",
+    ),
+    (
+        {"scientific": {"a": {"values": {"A": {"b.c": 1}}}}, "fixed": {"b.c": 2}},
+        "b.c is fixed, and arm A sets it: give it one role",
+    ),
+    ({"fixed": {"seed_everything": 1}}, "seed_everything is fixed: leave it out, and give seeds"),
+    ({"overrides": {"run": {"keep_best": 3}}}, "run.keep_best is overrides: .* training.keep"),
     ({"scientific": {"a.b": {"range": {**LOG, "low": -1}}}}, "scientific.a.b.range.low is -1"),
     # conditions
     (
@@ -190,6 +233,10 @@ BAD = [
     ),
     ({"conditional": [{"when": {"arm": ["cosine", "x"]}}]}, "when.arm is 'x'"),
     ({"conditional": [{"when": {}}]}, r"conditional\[0\].when is empty"),
+    (
+        {"conditional": [{"when": {"model.schedule": []}}]},
+        r"model.schedule is \[\], which it never",
+    ),
     # derived keys
     ({"derived": {}}, "nuisance.one_minus_beta1 has no dot, so it is a variable, and no derived"),
     ({"derived": {"a.b": "1 - one_minus_bta1"}}, "derived.a.b .*sets no one_minus_bta1: did you"),
@@ -263,7 +310,9 @@ def test_whatever_stands_anywhere_is_a_round_or_one_line(path, value):
     try:
         round = parse_round(data, "r")
         assert parse_round(load_yaml(dump_round(round), "dump"), "") == round
-        assert design(make_quick(round))
+        quick = make_quick(round)
+        assert design(quick)
+        assert parse_round(load_yaml(dump_round(quick), "dump"), "") == quick
     except InputError as error:
         said = str(error)
     assert "\n" not in said
@@ -305,6 +354,7 @@ def test_quick_keeps_the_proportions_of_the_lengths(scientific):
     quick = make_quick(changed(scientific=scientific, conditional=[]))
     steps = [overrides(quick, row)["trainer"]["max_steps"] for row in design(quick)]
     assert sorted(set(steps)) == [10, 20, 50]
+    assert quick.training.evaluate_every == 10  # so that the shortest is validated too
 
 
 def test_quick_moves_a_condition_on_a_length_with_it():
