@@ -25,9 +25,10 @@ from phoneme_lightning.sweep.yaml12 import dump_yaml
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome, read_outcome, write_outcome
 
-__all__ = ["Ended", "RunningAttempt", "start_attempt"]
+__all__ = ["Ended", "RunningAttempt", "last_lines", "start_attempt"]
 
 PATIENCE_SECONDS = 30.0
+TAIL_BYTES = 4096
 OUTPUT = "output.txt"
 """All that the process printed; log.txt is phoneme-cli's own."""
 
@@ -126,6 +127,17 @@ class RunningAttempt:
         return outcome
 
 
+def last_lines(output: Path, count: int) -> list[str]:
+    """Give the last lines of what a process printed, however much that was; none without any."""
+    try:
+        with output.open("rb") as file:
+            file.seek(max(0, output.stat().st_size - TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in text.strip().splitlines()[-count:]]
+
+
 def _describe(code: int, output: Path) -> str:
     """Give the cause of an end without an outcome."""
     if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
@@ -133,11 +145,8 @@ def _describe(code: int, output: Path) -> str:
     if code < 0:
         names = {number.value: number.name for number in signal.Signals}
         return f"killed by {names.get(-code, f'signal {-code}')}"
-    try:
-        lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
-    said = f"it said last: {lines[-1].strip()}" if lines else "it said nothing"
+    lines = last_lines(output, 1)
+    said = f"it said last: {lines[0]}" if lines else "it said nothing"
     return f"exit code {code} without an outcome; {said}"
 
 

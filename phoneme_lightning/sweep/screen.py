@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from phoneme_lightning.sweep.attempt import OUTPUT
+from phoneme_lightning.sweep.attempt import OUTPUT, last_lines
 from phoneme_lightning.sweep.driver import Driver, View
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.progress import Progress, RoundWatch, clock, now
@@ -15,6 +15,9 @@ from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Objective, Round
 
 __all__ = ["Screen", "make_console", "progress_table"]
+
+LINES = 5
+"""Of a failed trial's output."""
 
 REFRESH_SECONDS = 1.0
 WIDTH = 160
@@ -113,9 +116,8 @@ class Screen(View):
         if record.message and record.state != "completed":
             text += f": {record.message}"
         self.say(text)
-        if record.state == "failed" and record.folder and (record.folder / OUTPUT).is_file():
-            log = (record.folder / OUTPUT).read_text("utf-8", errors="replace")
-            for line in log.splitlines()[-5:]:
+        if record.state == "failed" and record.folder:
+            for line in last_lines(record.folder / OUTPUT, LINES):
                 self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
 
     def show(self, driver: Driver) -> None:

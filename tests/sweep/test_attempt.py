@@ -84,6 +84,15 @@ def test_without_an_outcome_it_was_interrupted(begin, tmp_path, deed, cause):
     assert facts["worker"] == "here:1"
 
 
+def test_however_much_it_printed_its_last_words_are_told(begin, tmp_path):
+    with (tmp_path / "output.txt").open("wb") as file:
+        file.truncate(1 << 40)  # a sparse terabyte, which nobody can read whole
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n")
+    ended = end_of(begin("say", "the last word", 1))
+    assert ended.cause.endswith("it said last: the last word")
+
+
 @pytest.mark.parametrize("code", [0, 1, 143])
 def test_an_outcome_outweighs_the_exit_code(begin, tmp_path, code):
     ended = end_of(begin("complete", tmp_path, code))
