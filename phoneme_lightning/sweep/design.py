@@ -96,6 +96,11 @@ def _coordinates(round: Round) -> list[dict[str, float]]:
         ]
         whole = [isinstance(space, Categorical) for space in spaces.values()]
         points = grid(round.budget.points, sizes, whole)
+        # Levels that are even on a logarithmic scale may round to the same whole number.
+        drawn = [
+            str([one.at(x) for one, x in zip(spaces.values(), p, strict=True)]) for p in points
+        ]
+        points = list(dict(zip(drawn, points, strict=True)).values())
     else:
         points = halton(round.budget.points, len(spaces), round.sampler.seed)
     return [dict(zip(spaces, point, strict=True)) for point in points]

@@ -21,7 +21,7 @@ from phoneme_lightning.training.outcome import Outcome, read_outcome, write_outc
 __all__ = ["import_runs"]
 
 SETTINGS = ("seed_everything", "model", "data", "trainer")
-NOT_SETTINGS = ("run.", "wandb.", "resolved.", "seed_everything", "data.seed")
+NOT_SETTINGS = ("run.", "wandb.", "divergence.", "resolved.", "seed_everything", "data.seed")
 
 
 def import_runs(source: Path, name: str, root: Path) -> tuple[RoundFolder, list[str]]:

@@ -209,6 +209,14 @@ def test_a_grid_takes_all_choices_and_no_whole_number_twice():
     assert sorted(pairs) == [(s, w) for s in choices["choices"] for w in (1, 2, 3)]
 
 
+def test_no_point_of_a_grid_is_there_twice():
+    nuisance = {"model.warmup_steps": {"dist": "int", "low": 1, "high": 8, "log": True}}
+    for points in range(1, 12):
+        rows = design(a_round(points, nuisance=nuisance, sampler={"kind": "grid"}))
+        steps = [row.values["model.warmup_steps"] for row in rows]
+        assert sorted(set(steps)) == steps
+
+
 def test_a_list_is_taken_as_it_is():
     points = [{LR: 1e-3}, {LR: 1e-2}, {LR: 1e-1}]
     sampler = {"kind": "list", "points": points}
