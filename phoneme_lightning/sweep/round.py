@@ -70,7 +70,7 @@ class Budget:
     its choices alone are more."""
 
     parallel: int | Literal["auto"] = "auto"
-    """Trials at once on this machine; auto is one a GPU, or else one for each CPU core and 3 GiB."""
+    """Trials at once on this machine; auto: one a GPU, else one for each CPU core and 3 GiB."""
 
     threads: int = 1
     """CPU threads of a trial."""
