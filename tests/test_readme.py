@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -175,6 +176,15 @@ def test_the_results_are_those_of_the_kept_runs():
     rows = results_of(README)
     assert rows
     assert rows == results_of(ROOT / "results/README.md")
+
+
+def test_the_rounds_that_are_kept_are_those_of_the_table():
+    kept = runpy.run_path(str(ROOT / "results/keep_round.py"))
+    page = (ROOT / "results/README.md").read_text("utf-8")
+    [table] = kept["TABLE"].findall(page)
+    rows = kept["rows"]()
+    assert len(rows) > 3
+    assert table.splitlines() == rows
 
 
 def test_the_programs_run(capsys):

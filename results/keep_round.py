@@ -1,0 +1,76 @@
+"""Keep what a round showed: `python results/keep_round.py runs/rounds/NAME`.
+
+Copies the round to results/rounds/NAME without its checkpoints, its study and its logs, and takes
+out of it what names a machine; `phoneme-sweep leaderboard results/rounds/NAME` reads the copy. Then
+the table of rounds in results/README.md is written anew.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.leaderboard import arm_rows
+from phoneme_lightning.sweep.opening import load_round
+from phoneme_lightning.sweep.records import TrialRecord, read_records
+
+HERE = Path(__file__).parent
+ROUNDS = HERE / "rounds"
+TABLE = re.compile(r"(?<=<!-- rounds -->\n\n).*?(?=\n<!-- end of rounds -->)", re.DOTALL)
+OF_A_ROUND = ("round.yaml", "source.yaml", "design.csv", "looks.jsonl")
+OF_AN_ATTEMPT = ("overrides.yaml", "metrics.csv", "outcome.json")
+OF_A_MACHINE = ("host", "worker", "pid")
+
+
+def keep(source: RoundFolder) -> None:
+    """Copy a round."""
+    kept = RoundFolder(ROUNDS / source.name)
+    shutil.rmtree(kept.path, ignore_errors=True)
+    shutil.copytree(source.configs, kept.configs)
+    for name in OF_A_ROUND:
+        if (source.path / name).is_file():
+            shutil.copyfile(source.path / name, kept.path / name)
+    for attempt in source.trials.glob("*/attempt-*"):
+        into = kept.path / attempt.relative_to(source.path)
+        into.mkdir(parents=True)
+        for name in OF_AN_ATTEMPT:
+            if (attempt / name).is_file():
+                shutil.copyfile(attempt / name, into / name)
+        for name in ("attempt.json", "environment.json"):
+            if (attempt / name).is_file():
+                told = json.loads((attempt / name).read_text(encoding="utf-8"))
+                told = {key: value for key, value in told.items() if key not in OF_A_MACHINE}
+                (into / name).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def rows() -> list[str]:
+    """Give the table of rounds: a line for the best trial of each arm of each round."""
+    lines = ["| round | question | arm | best | trial | completed | infeasible |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for file in sorted(ROUNDS.glob("*/round.yaml")):
+        folder = RoundFolder(file.parent)
+        round = load_round(folder)
+        records: list[TrialRecord] = read_records(folder, round.objective, round.retry.attempts)
+        for number, row in enumerate(arm_rows(records, round.objective)):
+            name = "" if number else f"[{round.name}](rounds/{round.name}/round.yaml)"
+            question = "" if number else round.goal.question
+            best = row[round.objective.selection]
+            cells = (row["arm"], f"{best:.4f}" if best else "", row["trial"] or "")
+            counts = (row["completed"], row["infeasible"])
+            lines.append(f"| {' | '.join(map(str, (name, question, *cells, *counts)))} |")
+    return lines
+
+
+def write_table() -> None:
+    """Write the table of results/README.md anew."""
+    page = HERE / "README.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(TABLE.sub("\n".join(rows()) + "\n", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        keep(RoundFolder(name))
+    write_table()
