@@ -1,21 +1,23 @@
 """Weights & Biases: online with a key, offline without, and never in the way of a fit."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
+
+from lightning.pytorch.loggers import WandbLogger
 
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.run import say
 
 if TYPE_CHECKING:
     import wandb
-    from lightning.pytorch.loggers import WandbLogger
 
 __all__ = ["WandbSettings", "finish_wandb", "start_wandb"]
 
 START_TIMEOUT_SECONDS = 20.0
-
+FINISH_TIMEOUT_SECONDS = 60.0  # what is not uploaded by then stays in the run's folder
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
@@ -59,7 +61,7 @@ def _find_mode(settings: WandbSettings) -> Literal["online", "offline", "disable
 
 def start_wandb(
     settings: WandbSettings, folder: Path, name: str, config: dict[str, Any]
-) -> "WandbLogger | None":
+) -> WandbLogger | None:
     """Begin tracking; offline where the server is out of reach; not at all without W&B.
 
     A run that is resumed offline becomes a new offline run that holds the earlier metrics too,
@@ -99,9 +101,22 @@ def start_wandb(
     else:
         say(f"Weights & Biases: {run.url}")
 
-    from lightning.pytorch.loggers import WandbLogger
+    return _Harmless(experiment=run)
 
-    return WandbLogger(experiment=run)
+
+class _Harmless(WandbLogger):
+    """Lightning's, but when W&B breaks in the middle of a fit, the fit goes on without it."""
+
+    broken = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if self.broken:
+            return
+        try:
+            super().log_metrics(metrics, step)
+        except Exception as error:
+            self.broken = True
+            say(f"Weights & Biases logs no more ({_first_line(error)}); metrics.csv has it all")
 
 
 def _start(
@@ -126,7 +141,11 @@ def _start(
         job_type=settings.job_type,
         tags=settings.tags,
         config={**config, **settings.config},
-        settings=wandb.Settings(silent=True, init_timeout=START_TIMEOUT_SECONDS),
+        settings=wandb.Settings(
+            silent=True,
+            init_timeout=START_TIMEOUT_SECONDS,
+            finish_timeout=FINISH_TIMEOUT_SECONDS,
+        ),
     )
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
@@ -138,9 +157,7 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def finish_wandb(
-    logger: "WandbLogger | None", pictures: dict[str, Path], exit_code: int = 0
-) -> None:
+def finish_wandb(logger: WandbLogger | None, pictures: dict[str, Path], exit_code: int = 0) -> None:
     """Log a run's pictures and close it.
 
     Args:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from phoneme_lightning.training.curves import read_metrics
+from phoneme_lightning.training.outcome import read_outcome
 from phoneme_lightning.training.wandb_logger import WandbSettings, _find_mode
 
 FIND = """
@@ -96,3 +97,12 @@ def test_a_run_is_closed_however_the_fit_ends(words, tmp_path, forks, mishap, en
     }
     rows = read_metrics(tmp_path / "run" / "metrics.csv")
     assert validated == {row["step"] for row in rows if "val/loss" in row}
+
+
+def test_the_death_of_wandbs_own_process_costs_the_fit_nothing(words, tmp_path, forks, mishap):
+    callback = {"trainer.callbacks": mishap("KillWandb")}
+    assert forks.run(words(**callback, **{"wandb.mode": "offline"}), tmp_path / "said") == 0
+    assert "Weights & Biases logs no more" in (tmp_path / "said").read_text()
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert [row["step"] for row in rows if "val/loss" in row] == [2, 4, 6, 8]
+    assert read_outcome(tmp_path / "run").state == "completed"
