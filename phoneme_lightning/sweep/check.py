@@ -205,8 +205,11 @@ class _Checker:
 
         from phoneme_lightning.models.cost import count_parameters
 
-        # The parser makes namespaces of what it is given, in place.
-        parsed = self.parser.parse_object(deepcopy(settings), namespace=self.base.clone())
+        # The parser makes namespaces of what it is given, in place. Defaults stand in the base, and
+        # a changed class comes whole; to look them up again takes a third of the time.
+        parsed = self.parser.parse_object(
+            deepcopy(settings), namespace=self.base.clone(), defaults=False
+        )
         net = parsed.model.clone()
         optimizer = net.pop("optimizer")
         text = str(net)
