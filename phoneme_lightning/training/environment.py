@@ -6,15 +6,15 @@ import platform
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
 import numpy as np
-import torch
-import torchmetrics
 
 from phoneme_lightning import __version__
 from phoneme_lightning.corpora.store import FrameStore
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["GitState", "git_state", "write_environment"]
 
@@ -51,7 +51,7 @@ def git_state() -> GitState | None:
 
 
 def write_environment(
-    folder: Path, git: GitState | None, store: FrameStore, device: torch.device, precision: str
+    folder: Path, git: GitState | None, store: FrameStore, device: "torch.device", precision: str
 ) -> None:
     """Write environment.json, and git.diff where tracked files were changed and not committed.
 
@@ -62,6 +62,10 @@ def write_environment(
         device: what is calculated on.
         precision: what is calculated in.
     """
+    import lightning  # here, since a look at the sources needs none of them
+    import torch
+    import torchmetrics
+
     environment: dict[str, Any] = {
         "versions": {
             "phoneme_lightning": __version__,
