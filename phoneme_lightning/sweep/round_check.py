@@ -1,17 +1,17 @@
 """What cannot be in a round file although each key alone may say it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep.arms import active_spaces, arms, shortest_fit
+from phoneme_lightning.sweep.arms import arms, holds, shortest_fit
 from phoneme_lightning.sweep.constraints import check_constraints
 from phoneme_lightning.sweep.design import design
 from phoneme_lightning.sweep.expressions import names_in, parse
 from phoneme_lightning.sweep.keys import flatten
-from phoneme_lightning.sweep.round import Divergence, Round, Scientific
+from phoneme_lightning.sweep.round import Conditional, Divergence, Round, Scientific
 from phoneme_lightning.sweep.round_parser import suggest
 from phoneme_lightning.sweep.spaces import Categorical, Int, Space
 
@@ -130,24 +130,26 @@ def _check_scientific(key: str, scientific: Scientific, sampler: str) -> None:
             )
 
 
-def _check_roles(round: Round) -> None:
-    """Give each key one role."""
-    parts = round.conditional
-    roles: list[tuple[str, set[str]]] = [
-        ("scientific", set(round.scientific)),
+def _roles(round: Round, parts: Sequence[Conditional]) -> list[tuple[str, set[str]]]:
+    """Give the keys of each role, where some of the conditional parts hold."""
+    return [
         ("nuisance", set(round.nuisance).union(*(part.nuisance for part in parts))),
         ("derived", set(round.derived).union(*(part.derived for part in parts))),
         ("fixed", set(flatten(round.fixed)).union(*(flatten(part.fixed) for part in parts))),
     ]
+
+
+def _check_roles(round: Round) -> None:
+    """Give each key one role."""
+    roles = [("scientific", set(round.scientific)), *_roles(round, round.conditional)]
     for place, (role, keys) in enumerate(roles):
         for other, others in roles[:place]:
             for key in sorted(keys & others):
                 raise InputError(f"{key} is {other} and {role}: give it one role")
     for arm in arms(round):
-        drawn = active_spaces(round, arm, arm.values)
-        set_by_arm = set(flatten(arm.settings))
-        for role, keys in (("nuisance", set(drawn)), *roles[2:]):
-            for key in sorted(set_by_arm & keys):
+        parts = [part for part in round.conditional if holds(part, arm, arm.values)]
+        for role, keys in _roles(round, parts):
+            for key in sorted(keys & flatten(arm.settings).keys()):
                 raise InputError(f"{key} is {role}, and arm {arm.name} sets it: give it one role")
     _check_own(round, [*roles, ("overrides", set(flatten(round.overrides)))])
 

@@ -259,6 +259,12 @@ def test_a_mistake_is_one_line_that_names_the_key(changes, said):
     assert "\n" not in str(raised.value)
 
 
+def test_an_arm_may_set_what_holds_for_another():
+    arms_of = {"A": {"a.b": 1}, "B": {}}
+    only_b = [{"when": {"which": "B"}, "fixed": {"a.b": 2}}]
+    assert changed(scientific={"which": {"values": arms_of}}, conditional=only_b)
+
+
 @pytest.mark.parametrize(
     ("points", "said"),
     [
