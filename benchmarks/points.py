@@ -11,7 +11,7 @@ from pathlib import Path
 
 from phoneme_lightning.sweep.design import design, read_design, write_design
 from phoneme_lightning.sweep.lint import lint
-from phoneme_lightning.sweep.overrides import overrides
+from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.round_file import read_round
 
 __all__ = ["main"]
@@ -31,8 +31,9 @@ def main() -> None:
     marks.append(time.perf_counter())
     rows = design(round)
     marks.append(time.perf_counter())
+    base = base_settings(ROUND.parents[1] / config for config in round.base)
     for row in rows:
-        overrides(round, row)
+        overrides(round, row, base)
     marks.append(time.perf_counter())
     with tempfile.TemporaryDirectory() as place:
         write_design(Path(place) / "design.csv", rows)

@@ -2,8 +2,9 @@
 
 One round of equal trials on the built-in corpus, W&B off, is run twice: one trial at a time, then
 as many at once as there are cores, a thread each. The time runs from the first trial's start to the
-last one's end. What the harness adds is what is left of that, with one trial at a time, when the
-time that the fits took by their own count is taken away.
+last one's end, and holds the warm-up of the process that trials are forked from. What the harness
+adds is what lies between the ends of two trials that follow each other, one at a time, when the
+time that the second took by its own count is taken away.
 
     python benchmarks/workers.py [--steps 150] [--trials 8] [--corpus data/spoken]
 """
@@ -15,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from phoneme_lightning.corpora.choose import choose_store
@@ -52,8 +55,8 @@ def run_round(place: Path, name: str, parallel: int, **settings: Any) -> dict[st
         settings: corpus, trials, steps and kind (fork or subprocess).
 
     Returns:
-        Seconds from the first start to the last end; seconds of the fits; the mean over trials of
-        what is neither.
+        Seconds from the first start to the last end; seconds of the fits; with one trial at a
+        time, the median of what the harness adds to one.
     """
     config = place / "config.yaml"
     config.write_text(CONFIG, encoding="utf-8")
@@ -68,14 +71,22 @@ def run_round(place: Path, name: str, parallel: int, **settings: Any) -> dict[st
     attempts = list((place / "rounds" / name / "trials").glob("*/attempt-1"))
     facts = [json.loads((attempt / "attempt.json").read_text("utf-8")) for attempt in attempts]
     ends = [json.loads((attempt / "outcome.json").read_text("utf-8")) for attempt in attempts]
+    spans = sorted(
+        (datetime.fromisoformat(fact["ended"]), fit["seconds"])
+        for fact, fit in zip(facts, ends, strict=True)
+    )
     start = min(datetime.fromisoformat(fact["started"]) for fact in facts)
-    end = max(datetime.fromisoformat(fact["ended"]) for fact in facts)
-    wall, fits = (end - start).total_seconds(), sum(fit["seconds"] for fit in ends)
-    return {
-        "wall_seconds": round(wall, 2),
-        "fit_seconds": round(fits, 2),
-        "harness_seconds_a_trial": round((wall * parallel - fits) / len(attempts), 3),
+    measured = {
+        "wall_seconds": round((spans[-1][0] - start).total_seconds(), 2),
+        "fit_seconds": round(sum(seconds for _, seconds in spans), 2),
     }
+    if parallel == 1:
+        added = [
+            (end - before).total_seconds() - seconds
+            for (before, _), (end, seconds) in pairwise(spans)
+        ]
+        measured["harness_seconds_a_trial"] = round(median(added), 3)
+    return measured
 
 
 def main() -> None:
