@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Tune by Google's tuning playbook: rounds that are designed, run, resumed and "
         "recorded.",
         epilog="A ROUND is its name, its folder under runs/rounds, or its file. "
+        "`plan` and `run` take the folder of a round that has begun for its FILE. "
         "--debug, anywhere, shows the traceback of an error.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -89,11 +90,12 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="where the file has changed since the round began, begin a new one beside it",
     )
-    run.add_argument("--parallel", type=int, metavar="N", help="trials at once on this machine")
+    at_once = "trials at once on this machine (default: budget.parallel of the file)"
+    run.add_argument("--parallel", type=int, metavar="N", help=at_once)
     add_root(run)
 
     worker = on_round("worker", "Help to run a round that has begun, from any machine.")
-    worker.add_argument("--parallel", type=int, metavar="N", help="trials at once on this machine")
+    worker.add_argument("--parallel", type=int, metavar="N", help=at_once)
 
     status = on_round("status", "Show how a round stands.")
     status.add_argument("--watch", action="store_true", help="and keep showing it")
@@ -148,13 +150,16 @@ def build_parser() -> argparse.ArgumentParser:
     sync = on_round("sync", "Upload to W&B what was tracked offline.")
     sync.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
 
+    run_help = "folder of the run, or round/trial"
     score = command("score", "Record a score that a run got elsewhere.")
-    score.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    score.add_argument("run", type=Path, metavar="RUN", help=run_help)
     score.add_argument("--public", type=float, required=True, help="public score, such as 0.83")
     score.add_argument("--private", type=float, help="private score")
 
     submit = command("submit", "Submit a run's prediction.csv to Kaggle; wait for its score.")
-    submit.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
-    submit.add_argument("--competition", help="its slug on Kaggle")
+    submit.add_argument("run", type=Path, metavar="RUN", help=run_help)
+    submit.add_argument(
+        "--competition", help="its slug on Kaggle (default: the course's of spring 2023)"
+    )
     submit.add_argument("--message", default="", help="description of the submission")
     return parser

@@ -188,7 +188,8 @@ def cancel(round: str, root: Path, trials: list[str]) -> None:
         (folder.trials / trial).mkdir(exist_ok=True)
         (folder.trials / trial / "cancelled").touch()
     Ledger(folder, known).cancel(trials)
-    print(f"{len(trials)} trials are cancelled; `phoneme-sweep retry` takes them back")
+    back = f"phoneme-sweep retry {folder.path} {' '.join(trials)}"
+    print(f"{len(trials)} trials are cancelled; they are taken back with: {back}")
 
 
 def repro(round: str, root: Path, trial: str, check: bool) -> int:
@@ -271,7 +272,10 @@ def export(round: str, root: Path, csv: Path | None) -> None:
     if csv is None:
         print(text, end="")
         return
-    csv.write_text(text, encoding="utf-8")
+    try:
+        csv.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--csv is {csv}, which cannot be written: {error.strerror}") from error
     print(csv)
 
 

@@ -76,5 +76,5 @@ def _dead_worker(folder: RoundFolder, record: TrialRecord) -> list[str]:
         return []
     return [
         f"{record.trial}: its worker, process {pid}, is dead: phoneme-sweep run {folder.path} "
-        "takes the trial over when its lease is old enough"
+        "takes the trial over"
     ]

@@ -38,7 +38,8 @@ def parse(text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"{text!r} is no arithmetic: {error}") from error
+        fault = error.msg if isinstance(error, SyntaxError) else error
+        raise InputError(f"{text!r} is no arithmetic: {fault}") from error
 
 
 def name_of(node: ast.AST) -> str | None:

@@ -113,13 +113,19 @@ def build(kind: Any, value: Any, key: str = "") -> Any:
         if not isinstance(value, list):
             raise InputError(f"{key} is {value!r}: give a list")
         return [build(get_args(kind)[0], one, f"{key}[{at}]") for at, one in enumerate(value)]
-    return _build_dataclass(kind, _mapping(value, key), key) if is_dataclass(kind) else value
+    if not is_dataclass(kind):
+        return value
+    return _build_dataclass(kind, _mapping(value, key, get_type_hints(kind)), key)
 
 
-def _mapping(value: Any, key: str) -> Mapping[str, Any]:
+def _mapping(value: Any, key: str, names: Iterable[str] = ()) -> Mapping[str, Any]:
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return value
-    raise InputError(f"{key or 'the round file'} is {value!r}: give a mapping of keys")
+    told = f", such as {', '.join(names)}" if names else ""
+    raise InputError(
+        f"{key or 'the round file'} is {'empty' if value is None else repr(value)}: "
+        f"give a mapping of keys{told}"
+    )
 
 
 def _is_plain(kind: Any) -> bool:

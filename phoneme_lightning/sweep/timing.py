@@ -108,7 +108,8 @@ def _time(
     if outcome is None or not times.is_file():
         last = (log.read_text(encoding="utf-8", errors="replace").splitlines() or ["silence"])[-1]
         raise InputError(
-            f"arm {row.arm}: {steps} steps could not be timed within {MOST_SECONDS:.0f} s: {last}"
+            f"arm {row.arm}: its first {steps} steps were to be timed, and did not end within "
+            f"{MOST_SECONDS:.0f} s, or failed: {last}"
         )
     seen = json.loads(times.read_text(encoding="utf-8"))
     validations = math.ceil(trainer["max_steps"] / trainer["val_check_interval"])
