@@ -9,7 +9,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.design import Row, active_spaces, arms, lock_design
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
 from phoneme_lightning.sweep.keys import flatten
-from phoneme_lightning.sweep.overrides import base_settings, overrides
+from phoneme_lightning.sweep.overrides import base_settings, leaves, overrides
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_file import read_round
@@ -202,7 +202,7 @@ def _translate(
     row = Row("", "all", 0, round.seeds[0], values)
     mine = {**flatten(base), **flatten(overrides(round, row, base))}
     arm = next(arm for arm in arms(older) if arm.name == record.arm)
-    for key, value in flatten(arm.settings).items():
-        if key not in values and mine.get(key) != value:
+    for key, value in leaves(arm.settings, flatten(base)).items():
+        if key not in values and value != {} and mine.get(key) != value:
             raise _LeftOutError(f"of another {key}")
     return values

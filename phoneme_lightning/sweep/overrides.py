@@ -15,7 +15,7 @@ from phoneme_lightning.sweep.keys import flatten, nested
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.yaml12 import load_yaml
 
-__all__ = ["base_settings", "flatten", "nested", "overrides"]
+__all__ = ["base_settings", "flatten", "leaves", "nested", "overrides"]
 
 CLASS = re.compile(r"[A-Za-z_]\w*(\.\w+)*\.[A-Z]\w*")
 
@@ -63,11 +63,11 @@ def overrides(round: Round, row: Row, base: Mapping[str, Any] | None = None) -> 
     parts = [part for part in round.conditional if holds(part, arm, row.values)]
     drawn = {key: value for key, value in row.values.items() if key not in arm.values}
     known = flatten(base_settings(round.base) if base is None else base)
-    over, fixed = _leaves(round.overrides, known), _leaves(round.fixed, known)
+    over, fixed = leaves(round.overrides, known), leaves(round.fixed, known)
     for part in parts:
-        fixed |= _leaves(part.fixed, known)
+        fixed |= leaves(part.fixed, known)
     keys = {key: one for key, one in drawn.items() if "." in key}
-    searched = _leaves({**arm.settings, **keys}, known)
+    searched = leaves({**arm.settings, **keys}, known)
     chosen = {**_training(round), **fixed, **searched}
     templates = dict(round.derived)
     for part in parts:
@@ -89,8 +89,13 @@ def overrides(round: Round, row: Row, base: Mapping[str, Any] | None = None) -> 
     return nested({**settings, "seed_everything": row.seed})
 
 
-def _leaves(settings: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Give settings by dotted key; a class that stands alone stands under its class_path."""
+def leaves(settings: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings by dotted key; a class that stands alone stands under its class_path.
+
+    Args:
+        settings: nested, or dotted.
+        base: what the base configs say, by dotted key: where they have a class, a text is one.
+    """
 
     def is_class(key: str, value: Any) -> bool:
         if not isinstance(value, str) or key.endswith(".class_path"):
@@ -164,7 +169,12 @@ def _complete(
         kept: what is kept from the base configs.
     """
     prefix = key.removesuffix("class_path") + "init_args."
-    defaults, needed = defaults_of(settings[key])
+    if not isinstance(settings[key], str):
+        raise InputError(f"{key} is {settings[key]!r}: write a whole path, such as torch.optim.SGD")
+    try:
+        defaults, needed = defaults_of(settings[key])
+    except InputError as error:
+        raise InputError(f"{key.removesuffix('class_path')}{error}") from error
     set_here = {one.removeprefix(prefix).split(".")[0] for one in given if one.startswith(prefix)}
     whole = {
         one: value for one, value in settings.items() if not one.startswith(prefix) or one in given

@@ -1,17 +1,17 @@
 """What cannot be in a round file although each key alone may say it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep.arms import arms, holds, shortest_fit
+from phoneme_lightning.sweep.arms import Arm, arms, holds, shortest_fit
 from phoneme_lightning.sweep.constraints import check_constraints
 from phoneme_lightning.sweep.design import design
 from phoneme_lightning.sweep.expressions import names_in, parse
 from phoneme_lightning.sweep.keys import flatten
-from phoneme_lightning.sweep.round import Conditional, Divergence, Round, Scientific
+from phoneme_lightning.sweep.round import Divergence, Round, Scientific
 from phoneme_lightning.sweep.round_parser import suggest
 from phoneme_lightning.sweep.spaces import Categorical, Int, Space
 
@@ -130,35 +130,40 @@ def _check_scientific(key: str, scientific: Scientific, sampler: str) -> None:
             )
 
 
-def _roles(round: Round, parts: Sequence[Conditional]) -> list[tuple[str, set[str]]]:
-    """Give the keys of each role, where some of the conditional parts hold."""
+def _roles(round: Round, arm: Arm) -> list[tuple[str, set[str]]]:
+    """Give the keys of each role in an arm, whatever is drawn in it."""
+    parts = [
+        part
+        for part in round.conditional
+        if holds(replace(part, when=_of_arm(part.when, arm)), arm, arm.values)
+    ]
     return [
+        ("scientific", set(round.scientific)),
         ("nuisance", set(round.nuisance).union(*(part.nuisance for part in parts))),
         ("derived", set(round.derived).union(*(part.derived for part in parts))),
         ("fixed", set(flatten(round.fixed)).union(*(flatten(part.fixed) for part in parts))),
     ]
 
 
+def _of_arm(when: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
+    return {key: one for key, one in when.items() if key == "arm" or key in arm.labels}
+
+
 def _check_roles(round: Round) -> None:
-    """Give each key one role."""
-    roles = [("scientific", set(round.scientific)), *_roles(round, round.conditional)]
-    for place, (role, keys) in enumerate(roles):
-        for other, others in roles[:place]:
-            for key in sorted(keys & others):
-                raise InputError(f"{key} is {other} and {role}: give it one role")
+    """Give each key one role in each arm, and none to what the round file has a key for."""
     for arm in arms(round):
-        parts = [part for part in round.conditional if holds(part, arm, arm.values)]
-        for role, keys in _roles(round, parts):
-            for key in sorted(keys & flatten(arm.settings).keys()):
+        set_by_arm = flatten(arm.settings)
+        roles = _roles(round, arm)
+        for place, (role, keys) in enumerate(roles):
+            for other, others in roles[:place]:
+                for key in sorted(keys & others):
+                    raise InputError(f"{key} is {other} and {role}: give it one role")
+            for key in sorted(keys & set_by_arm.keys() if place else ()):
                 raise InputError(f"{key} is {role}, and arm {arm.name} sets it: give it one role")
-    _check_own(round, [*roles, ("overrides", set(flatten(round.overrides)))])
-
-
-def _check_own(round: Round, roles: list[tuple[str, set[str]]]) -> None:
-    by_arms = {key for arm in arms(round) for key in flatten(arm.settings)}
-    for role, keys in (*roles, ("scientific", by_arms)):
-        for key in sorted(keys & OWN.keys()):
-            raise InputError(f"{key} is {role}: leave it out, and give {OWN[key]}")
+        set_too = [("scientific", set(set_by_arm)), ("overrides", set(flatten(round.overrides)))]
+        for role, keys in (*roles, *set_too):
+            for key in sorted(keys & OWN.keys()):
+                raise InputError(f"{key} is {role}: leave it out, and give {OWN[key]}")
 
 
 def _check_length(round: Round) -> None:

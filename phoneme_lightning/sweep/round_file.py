@@ -72,6 +72,9 @@ def make_quick(round: Round) -> Round:
 
     Fewer points, shorter fits (arms that differ in their length keep its proportions), the first
     seed, and the overrides that make the net small.
+
+    Raises:
+        InputError: so short, it can no longer be designed, say because two lengths become one.
     """
     quick, steps = round.quick, round.quick.steps
     share = steps / round.training.steps
@@ -96,7 +99,9 @@ def make_quick(round: Round) -> Round:
         divergence=replace(round.divergence, chance_after=late if late and late <= steps else None),
     )
     every = min(quick.evaluate_every, shortest_fit(cut))
-    return replace(cut, training=replace(cut.training, evaluate_every=every))
+    cut = replace(cut, training=replace(cut.training, evaluate_every=every))
+    check_round(cut)
+    return cut
 
 
 def _cut(key: str, value: Any, share: float) -> Any:

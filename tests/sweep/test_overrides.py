@@ -210,8 +210,12 @@ def test_a_drawn_class_is_whole_as_well():
     [
         ({"fixed": {"model.optimizer": "torch.optim.SDG"}}, "class_path is 'torch.optim.SDG'"),
         ({"fixed": {"model.optimizer": "torch.optm.SGD"}}, "class_path is 'torch.optm.SGD'"),
+        ({"fixed": {"model.optimizer.class_path": 3}}, "model.optimizer.class_path is 3: write a"),
         # phoneme-cli would train AdamW and call it SGD
-        ({"scientific": {"model.optimizer": {"values": ["SGD"]}}}, "class_path is 'SGD', .* whole"),
+        (
+            {"scientific": {"model.optimizer": {"values": ["SGD"]}}},
+            "model.optimizer.class_path is 'SGD'",
+        ),
         (
             {"scientific": {"model.optimizer": {"values": [SGD], "inherit": ["weight_decoy"]}}},
             "scientific.model.optimizer.inherit has weight_decoy, which no base config",

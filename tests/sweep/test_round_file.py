@@ -265,6 +265,17 @@ def test_an_arm_may_set_what_holds_for_another():
     assert changed(scientific={"which": {"values": arms_of}}, conditional=only_b)
 
 
+def test_a_key_may_be_tuned_in_one_arm_and_fixed_in_another():
+    tuned = {"when": {"model.schedule": "cosine"}, "nuisance": {"a.b": LOG}}
+    fixed = {"when": {"model.schedule": "constant"}, "fixed": {"a.b": 2}}
+    round = changed(conditional=[tuned, fixed])
+    flat = {row.arm: flatten(overrides(round, row)) for row in design(round)}
+    assert flat["constant"]["a.b"] == 2
+    assert 1e-4 <= flat["cosine"]["a.b"] <= 1e-1
+    with pytest.raises(InputError, match=r"a\.b is nuisance and fixed: give it one role"):
+        changed(conditional=[tuned, {**fixed, "when": tuned["when"]}])
+
+
 @pytest.mark.parametrize(
     ("points", "said"),
     [
@@ -361,6 +372,12 @@ def test_quick_keeps_the_proportions_of_the_lengths(scientific):
     steps = [overrides(quick, row)["trainer"]["max_steps"] for row in design(quick)]
     assert sorted(set(steps)) == [10, 20, 50]
     assert quick.training.evaluate_every == 10  # so that the shortest is validated too
+
+
+def test_quick_says_where_it_makes_two_lengths_one():
+    lengths = {"trainer.max_steps": {"values": [300, 301, 1000]}}
+    with pytest.raises(InputError, match=r"scientific\.trainer\.max_steps\.values has 15 twice"):
+        make_quick(changed(scientific=lengths, conditional=[]))
 
 
 def test_quick_moves_a_condition_on_a_length_with_it():
