@@ -60,6 +60,7 @@ def adam(points, *entries, **nuisance):
     }
 
 
+BETAS = {"model.optimizer.init_args.betas": Categorical([[0.9, 0.999], [0.9, 0.99]])}
 MANY = {f"data.augment.k{i}": Uniform(1, 2) for i in range(11)}
 OPTIMIZERS = {OPTIMIZER: Scientific(values=[ADAM, SGD])}
 
@@ -207,6 +208,11 @@ CASES = [
         ("C7 Adam tier", "error", "budget.points"),
         adam(19, "1 - x", "1 - y"),
         adam(40, "1-x", "1-y"),
+    ),
+    (
+        ("C7 Adam tier", "error", "budget.points"),
+        {"nuisance": RATE | BETAS, "budget": Budget(points=19)},
+        {"nuisance": RATE | BETAS, "budget": Budget(points=40)},
     ),
     (
         ("C6 grid", "error", "sampler.kind"),

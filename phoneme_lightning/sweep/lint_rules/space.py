@@ -35,6 +35,13 @@ def adam_tier(case: Case) -> Iterator[Found]:
         if case.optimizer(arm).rsplit(".", 1)[-1] in ADAM_FAMILY:
             tuned |= {"eps"} if any(key.endswith("init_args.eps") for key in spaces) else set()
             tuned |= {beta for beta, names in made_from if not names.isdisjoint(spaces)}
+            for key, space in spaces.items():
+                if key.endswith(".betas") and isinstance(space, Categorical):
+                    pairs = zip(
+                        *(one for one in space.choices if isinstance(one, list)), strict=False
+                    )
+                    named = zip(("beta1", "beta2"), pairs, strict=False)
+                    tuned |= {beta for beta, values in named if len(set(values)) > 1}
     for setting, enough in TIERS.items():
         if setting in tuned and points < enough:
             yield (
