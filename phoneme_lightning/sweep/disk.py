@@ -9,7 +9,7 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Objective
 
-__all__ = ["free_enough", "prune_checkpoints"]
+__all__ = ["prune_checkpoints", "shortage"]
 
 KEPT_AN_ARM = 5
 UNKNOWN_BYTES = 2**30
@@ -23,15 +23,21 @@ def _sizes(folder: RoundFolder) -> Iterator[int]:
             yield file.stat().st_size
 
 
-def free_enough(folder: RoundFolder) -> bool:
-    """Say whether the disk has room for a further trial.
+def shortage(folder: RoundFolder) -> str:
+    """Say so where the disk has no room for a further trial; "" where it has.
 
     That is four checkpoints, the best, the last, the one being written and one to spare, of the
     size of the largest so far; 1 GiB as long as there is none.
     """
     largest = max(_sizes(folder), default=None)
     needed = UNKNOWN_BYTES if largest is None else 4 * largest + OTHER_BYTES
-    return shutil.disk_usage(folder.path).free >= needed
+    free = shutil.disk_usage(folder.path).free
+    if free >= needed:
+        return ""
+    return (
+        f"the disk of {folder.path} is nearly full: {free // 2**20} MiB are free, and a trial may "
+        f"need {needed // 2**20}"
+    )
 
 
 def prune_checkpoints(

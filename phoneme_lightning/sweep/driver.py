@@ -15,7 +15,7 @@ from types import FrameType
 
 from phoneme_lightning.sweep.attempt import Ended, RunningAttempt, start_attempt
 from phoneme_lightning.sweep.design import Row, read_design
-from phoneme_lightning.sweep.disk import free_enough
+from phoneme_lightning.sweep.disk import shortage
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher
 from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Claim, Ledger, LostLease
@@ -136,8 +136,8 @@ class Driver:
     def _signals(self) -> Iterator[None]:
         def interrupt(number: int, frame: FrameType | None) -> None:
             self.stops += 1 if number == signal.SIGINT else 2
+            self.why_stopped = self.why_stopped or "stopped"
             if self.stops == 1:
-                self.why_stopped = "stopping"
                 self.view.say(
                     f"stopping: {len(self.slots)} trials may end; once more (Ctrl-C) to stop now"
                 )
@@ -239,8 +239,8 @@ class Driver:
     def _fill(self, now: float) -> bool:
         """Start what there is room for; say whether the queue is empty."""
         while len(self.slots) < self.parallel and not self.stops:
-            if not free_enough(self.folder):
-                self.stop(f"the disk that holds {self.folder.path} is nearly full")
+            if short := shortage(self.folder):
+                self.stop(short)
                 break
             claim = self.ledger.claim()
             if claim is not None:

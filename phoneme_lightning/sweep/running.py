@@ -116,7 +116,10 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
     finally:
         launcher.close()
     if driver.why_stopped:
-        print(f"{driver.why_stopped}; go on with: phoneme-sweep run {folder.path}")
+        print(
+            f"{driver.why_stopped}; see phoneme-sweep leaderboard {folder.path}; go on with: "
+            f"phoneme-sweep run {folder.path}"
+        )
         return 1
     return conclude(folder, round) if first else 0
 
@@ -128,7 +131,7 @@ def _retrain_lost(folder: RoundFolder, round: Round, ledger: Ledger) -> None:
     lost = [
         record.trial
         for record in records
-        if record.state == "waiting" and states[record.trial] in ENDED
+        if record.state == "waiting" and states.get(record.trial) in ENDED
     ]
     for trial in lost:
         print(f"{trial}: {states[trial]} by the study, but its folder is gone: it is trained again")

@@ -1,6 +1,6 @@
 """What trials take up on the disk."""
 
-from phoneme_lightning.sweep.disk import free_enough, prune_checkpoints
+from phoneme_lightning.sweep.disk import prune_checkpoints, shortage
 from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.records import read_records
 
@@ -9,12 +9,12 @@ LR = "model.optimizer.init_args.lr"
 
 def test_a_trial_needs_room_for_its_checkpoints(plant, tmp_path):
     folder = plant(tmp_path / "round", {"p000-all-s0": {"values": {LR: 0.1}, "state": "completed"}})
-    assert free_enough(folder)
+    assert not shortage(folder)
     checkpoints = folder.attempt("p000-all-s0", 1) / "checkpoints"
     checkpoints.mkdir()
     with (checkpoints / "best.ckpt").open("wb") as file:
         file.truncate(2**43)  # it is all hole
-    assert not free_enough(folder)
+    assert f"a trial may need {2**25 + 64}" in shortage(folder)
 
 
 def test_checkpoints_stay_for_the_best_of_each_arm(plant, tmp_path):
