@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import sqlalchemy
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -10,6 +11,8 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.round import Round
 
 __all__ = ["open_to_read", "serve"]
+
+REFUSAL = "a round is only read here: phoneme-sweep changes it"
 
 
 class ReadOnlyJournal(JournalFileBackend):
@@ -21,13 +24,18 @@ class ReadOnlyJournal(JournalFileBackend):
         Raises:
             PermissionError: always.
         """
-        raise PermissionError("a round is only read here: phoneme-sweep changes it")
+        raise PermissionError(REFUSAL)
+
+
+def _refuse_changes(storage: RDBStorage) -> None:
+    @sqlalchemy.event.listens_for(storage.engine, "before_cursor_execute")
+    def look(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        if statement.split(maxsplit=1)[0].upper() in ("INSERT", "UPDATE", "DELETE"):
+            raise PermissionError(REFUSAL)
 
 
 def open_to_read(folder: RoundFolder, round: Round) -> BaseStorage:
-    """Open the storage of a round's study.
-
-    A journal cannot be written through what this gives; a database can.
+    """Open the storage of a round's study, which cannot be changed through what this gives.
 
     Args:
         folder: of the round.
@@ -37,7 +45,9 @@ def open_to_read(folder: RoundFolder, round: Round) -> BaseStorage:
         InputError: there is no study yet.
     """
     if round.storage.url != "journal":
-        return RDBStorage(round.storage.url)
+        storage = RDBStorage(round.storage.url)
+        _refuse_changes(storage)
+        return storage
     if not folder.journal.is_file():
         raise InputError(f"{folder.journal} is missing: run the round, or `phoneme-sweep doctor`")
     return JournalStorage(ReadOnlyJournal(str(folder.journal)))

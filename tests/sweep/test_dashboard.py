@@ -12,6 +12,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.dashboard import open_to_read
 from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.rebuild import rebuild_study
+from phoneme_lightning.sweep.round import Storage
 
 LR = "model.optimizer.init_args.lr"
 
@@ -23,14 +24,22 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
-def test_a_round_can_be_read_and_not_changed(plant, tmp_path):
+@pytest.mark.parametrize("kind", ["journal", "database"])
+def test_a_round_can_be_read_and_not_changed(plant, tmp_path, kind):
+    url = "journal" if kind == "journal" else f"sqlite:///{tmp_path}/study.db"
     told = {"values": {LR: 1e-2}, "state": "completed", "curve": [0.1, 0.3, 0.2]}
-    folder = plant(tmp_path / "seen", {"p000-all-s0": told, "p001-all-s0": {"values": {LR: 0.1}}})
+    folder = plant(
+        tmp_path / "seen",
+        {"p000-all-s0": told, "p001-all-s0": {"values": {LR: 0.1}}},
+        storage=Storage(url),
+    )
     round = load_round(folder)
-    with pytest.raises(InputError, match="is missing"):
-        open_to_read(folder, round)
+    if kind == "journal":
+        with pytest.raises(InputError, match="is missing"):
+            open_to_read(folder, round)
     rebuild_study(folder, round)
-    before = folder.journal.read_bytes()
+    file = folder.journal if kind == "journal" else tmp_path / "study.db"
+    before = file.read_bytes()
 
     storage = open_to_read(folder, round)
     study = optuna.load_study(study_name="seen", storage=storage)
@@ -44,7 +53,7 @@ def test_a_round_can_be_read_and_not_changed(plant, tmp_path):
     ):
         with pytest.raises(PermissionError, match="only read"):
             change()
-    assert folder.journal.read_bytes() == before
+    assert file.read_bytes() == before
 
 
 def test_the_dashboard_serves_a_round(plant, tmp_path):
