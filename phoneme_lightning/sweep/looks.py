@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.scores import append_score, split_score
@@ -64,6 +65,14 @@ def look(
     Raises:
         InputError: the trial has no weights, or they do not predict.
     """
+    # Two drivers end a round at the same time: the second one waits, and finds the look.
+    with FileLock(folder.path / ".looks.lock"):
+        return _look(folder, record, run_cli, root)
+
+
+def _look(
+    folder: RoundFolder, record: TrialRecord, run_cli: Callable[[list[str]], int], root: Path
+) -> Look:
     run = record.folder or folder.attempt(record.trial, 1)
     best = run / "checkpoints" / "best.ckpt"
     what = str(best.relative_to(folder.path))

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+from threading import Thread
 
 import pytest
 
@@ -81,6 +83,23 @@ def test_the_public_half_alone_is_scored_and_once(fitted, tmp_path):
     assert not any(known in text for text in texts)
     # Tested again, the weights still stand once in the project's table.
     assert [score.source for score in project_table()] == ["phoneme-cli test"]
+
+
+def test_two_that_look_at_the_same_time_look_once(fitted):
+    folder, record = fitted(labelled=True)
+    cli, seen = Cli(), []
+
+    def slow(argv):
+        other.start()
+        time.sleep(0.3)
+        assert not seen
+        return cli(argv)
+
+    other = Thread(target=lambda: seen.append(look(folder, record, cli)))
+    first = look(folder, record, slow)
+    other.join()
+    assert seen == [first]
+    assert len(cli.calls) == len(read_looks(folder)) == 1
 
 
 def test_a_corpus_without_test_labels_is_said_and_its_prediction_written(fitted, tmp_path):
