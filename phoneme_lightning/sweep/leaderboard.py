@@ -26,7 +26,7 @@ __all__ = [
     "trial_rows",
 ]
 
-ENVIRONMENT = ("versions", "git", "corpus", "host", "device")
+ENVIRONMENT = ("versions", "git", "corpus", "host", "device", "precision")
 """What must be the same for all trials of a round, or be said."""
 
 ROUND_COLUMNS = ("round", "question", "done", "trials", "best trial", "value", "of", "public")

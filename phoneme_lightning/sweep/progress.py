@@ -12,7 +12,8 @@ from phoneme_lightning.sweep.round import Round
 
 __all__ = ["ArmProgress", "Progress", "RoundWatch", "clock", "now"]
 
-FINAL = ("completed", "infeasible", "failed", "cancelled")
+SETTLED = ("completed", "infeasible")
+FINAL = (*SETTLED, "failed", "cancelled")  # which a `retry` may still take back
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class RoundWatch:
         self._design_time = 0
 
     def records(self) -> list[TrialRecord]:
-        """Give every trial's record; those that are final are read once."""
+        """Give every trial's record; those that are settled are read once."""
         changed = self.folder.design.stat().st_mtime_ns
         if changed != self._design_time:
             self._rows, self._design_time = read_design(self.folder.design), changed
@@ -87,7 +88,7 @@ class RoundWatch:
         if known is None:
             objective, most = self.round.objective, self.round.retry.attempts
             known = read_record(self.folder, row, objective, most)
-            if known.state in FINAL:
+            if known.state in SETTLED:
                 self._final[row.trial] = known
         return known
 

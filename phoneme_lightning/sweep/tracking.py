@@ -12,6 +12,9 @@ from phoneme_lightning.sweep.round import Round
 
 __all__ = ["wandb_section"]
 
+LONGEST_TAG = 64
+"""Characters; W&B takes no run that has a longer tag."""
+
 
 def wandb_section(
     folder: RoundFolder, round: Round, row: Row, attempt: int, settings: Mapping[str, Any]
@@ -44,7 +47,7 @@ def wandb_section(
         "project": round.tracking.project,
         "group": round.name,
         "job_type": "trial",
-        "tags": [row.arm, round.phase],
+        "tags": [row.arm[:LONGEST_TAG], round.phase, *([] if round.evidence else ["not evidence"])],
         "id": f"{name}-{digest}",
         "config": {**_shortened(row.values, set(identity)), **identity},
     }

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 import torch
+import wandb
 import yaml
 
 from phoneme_lightning.sweep.attempt import RunningAttempt, start_attempt
@@ -183,9 +185,9 @@ def test_what_a_first_attempt_is_given(planned, launcher):
     assert told["run"]["folder"] == str(path)
     assert told["run"]["name"] == "p000-all-s0"
     assert told["model"]["optimizer"]["init_args"]["lr"] == 0.01
-    wandb = told["wandb"]
-    assert wandb.pop("id").startswith("lr_round-p000-all-s0-")
-    assert wandb == {
+    section = told["wandb"]
+    assert section.pop("id").startswith("lr_round-p000-all-s0-")
+    assert section == {
         "mode": "offline",
         "project": "phoneme-lightning",
         "group": "lr_round",
@@ -198,6 +200,17 @@ def test_what_a_first_attempt_is_given(planned, launcher):
     }
     with pytest.raises(FileExistsError):
         start_attempt(folder, round, rows[0], 1, launcher)
+
+
+def test_a_tag_is_no_longer_than_wandb_takes_and_a_demonstration_says_so(planned, launcher):
+    from phoneme_lightning.sweep.tracking import wandb_section
+
+    folder, round, rows = planned
+    section = wandb_section(
+        folder, replace(round, evidence=False), replace(rows[0], arm="a" * 99), 1, {}
+    )
+    assert section["tags"] == ["a" * 64, "explore", "not evidence"]
+    wandb.Settings(run_tags=section["tags"])
 
 
 def test_the_id_in_wandb_is_that_of_the_setting(planned, launcher):
@@ -332,3 +345,16 @@ def test_one_that_was_killed_goes_on_to_what_the_quiet_one_reaches(
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert told["config"]["lr"] == 0.01
     assert told["config"]["attempt"] == 2
+    command.remove("--summary")
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    records = [json.loads(line) for line in lines]
+    (run,) = (record["run"] for record in records if record["type"] == "run")
+    assert (run["run_group"], run["job_type"]) == (planted.name, "trial")
+    assert run["tags"] == ["all", "explore"]
+    # The newest log is whole: it holds what the first attempt logged too.
+    history = [record["history"]["item"] for record in records if record["type"] == "history"]
+    for name in ("train/loss", "val/loss"):
+        steps = [int(item["trainer/global_step"]) for item in history if name in item]
+        assert steps == [
+            row["step"] for row in read_metrics(second.folder / "metrics.csv") if name in row
+        ]

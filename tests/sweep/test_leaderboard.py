@@ -113,6 +113,7 @@ def environment(**changes):
         "corpus": {"name": "spoken", "manifest_sha256": "b" * 64},
         "host": "one",
         "device": "a CPU",
+        "precision": "32-true",
         "threads": 1,
     } | changes
 
@@ -122,12 +123,16 @@ def test_a_mixture_is_said_and_nothing_else():
     alike.append(record("p2", 0.1, environment=environment(threads=2)))
     assert mixed(alike) == []
     other = environment(
-        versions={"torch": "2.14.0"}, git={"commit": "c" * 40, "dirty": False}, host="two"
+        versions={"torch": "2.14.0"},
+        git={"commit": "c" * 40, "dirty": False},
+        host="two",
+        precision="bf16-mixed",
     )
     assert mixed([*alike, record("p3", 0.1, environment=other)]) == [
         "versions.torch: 2.14.0 (1 of 3 trials), 2.15.0 (2 of 3 trials)",
         "git.commit: aaaaaaaa (2 of 3 trials), cccccccc (1 of 3 trials)",
         "host: one (2 of 3 trials), two (1 of 3 trials)",
+        "precision: 32-true (2 of 3 trials), bf16-mixed (1 of 3 trials)",
     ]
 
 
