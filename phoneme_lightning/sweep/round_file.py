@@ -48,7 +48,11 @@ def read_round(path: str | Path) -> Round:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"no round file can be read at {path}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"no round file can be read at {path} ({why}): give a file, such as "
+            "sweeps/lr_round1.yaml, or to go on with a round its folder, such as runs/rounds/lr_round1"
+        ) from error
     return parse_round(load_yaml(text, str(path)), path.stem)
 
 
