@@ -51,7 +51,7 @@ def read_round(path: str | Path) -> Round:
         why = getattr(error, "strerror", None) or error
         raise InputError(
             f"no round file can be read at {path} ({why}): give a file, such as "
-            "sweeps/lr_round1.yaml, or to go on with a round its folder, such as runs/rounds/lr_round1"
+            "sweeps/lr_round1.yaml, or, to go on with a round, its folder under runs/rounds"
         ) from error
     return parse_round(load_yaml(text, str(path)), path.stem)
 
