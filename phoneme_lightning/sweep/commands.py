@@ -122,8 +122,9 @@ def leaderboard(
         if as_json:
             print(json.dumps({"rounds": rounds, "models": models}, indent=2))
             return
-        console.print(as_table(rounds, "rounds"))
-        console.print(as_table(models, "models on the public half of a test split"))
+        console.print(as_table(rounds, "rounds", console.width))
+        public = "models on the public half of a test split"
+        console.print(as_table(models, public, console.width))
         print(name_best(root.parent))
         return
     folder, known = _open(round, root)
@@ -134,7 +135,8 @@ def leaderboard(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    console.print(as_table(rows[:top], title(known, "the best of each arm" if arms else "")))
+    over = title(known, "the best of each arm" if arms else "")
+    console.print(as_table(rows[:top], over, console.width))
     if len(rows) > top:
         print(f"and {len(rows) - top} more: --top {len(rows)}")
     for line in mixed(records):
@@ -224,8 +226,11 @@ def repro(round: str, root: Path, trial: str, check: bool) -> int:
 
 def import_runs(folder: Path, name: str, root: Path) -> None:
     from phoneme_lightning.sweep.imports import import_runs as make_round
+    from phoneme_lightning.sweep.opening import load_round
+    from phoneme_lightning.sweep.rebuild import rebuild_study
 
     made, left_out = make_round(folder, name, root)
+    rebuild_study(made, load_round(made))
     for line in left_out:
         print(f"left out: {line}")
     print(f"{made.path}: phoneme-sweep leaderboard {made.name}")

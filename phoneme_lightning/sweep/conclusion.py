@@ -42,11 +42,11 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     records = read_records(folder, round.objective, round.retry.attempts)
     prune_checkpoints(folder, records, round.objective)
     console = make_console()
-    console.print(as_table(trial_rows(records, round.objective)[:SHOWN], title(round)))
+    trials, width = trial_rows(records, round.objective)[:SHOWN], console.width
+    console.print(as_table(trials, title(round), width))
     if len({record.arm for record in records}) > 1:
-        console.print(
-            as_table(arm_rows(records, round.objective), title(round, "the best of each arm"))
-        )
+        arms = arm_rows(records, round.objective)
+        console.print(as_table(arms, title(round, "the best of each arm"), width))
     for line in mixed(records):
         print(f"mixed in one round: {line}")
     order = ranked(records, round.objective)

@@ -115,6 +115,6 @@ def find_round(name: str, root: Path = ROOT) -> RoundFolder:
     for path in (Path(name), root / name, root / Path(name).stem):
         if (path / "round.yaml").is_file():
             return RoundFolder(path)
-    there = sorted(file.parent.name for file in root.glob("*/round.yaml"))
+    there = sorted(file.parent.name for file in root.glob("[!.]*/round.yaml"))
     known = f"there is {', '.join(there)}" if there else "none has been run"
     raise InputError(f"no round {name!r} under {root}: {known}")

@@ -48,10 +48,11 @@ def write_template(name: str, base: str, folder: Path = Path("sweeps")) -> Path:
     path = folder / f"{name.removesuffix('.yaml')}.yaml"
     if not Path(base).is_file():
         raise InputError(f"--base is {base}: there is no such file, give one of configs/")
+    text = template(path.stem, base)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(template(path.stem, base))
+            file.write(text)
     except FileExistsError:
         raise InputError(
             f"{path} is there already: give another NAME, or delete it first"

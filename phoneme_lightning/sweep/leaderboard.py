@@ -1,5 +1,6 @@
 """Leaderboards: of a round's trials, of its arms, of all rounds. Rows first, then tables."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ __all__ = [
 
 ENVIRONMENT = ("versions", "git", "corpus", "host", "device", "precision")
 """What must be the same for all trials of a round, or be said."""
+
+SPARE = ("time", "of", "source", "best step", "arm", "state", "question", "trials", "last", "final")
+"""Columns that a narrow terminal does without, the first of them first."""
 
 ROUND_COLUMNS = ("round", "question", "done", "trials", "best trial", "value", "of", "public")
 
@@ -142,7 +146,8 @@ def round_rows(root: Path = ROOT) -> list[dict[str, Any]]:
     Args:
         root: folder of all rounds.
     """
-    return [_round_row(RoundFolder(file.parent)) for file in sorted(root.glob("*/round.yaml"))]
+    files = sorted(root.glob("[!.]*/round.yaml"))  # a round that is being looked over is hidden
+    return [_round_row(RoundFolder(file.parent)) for file in files]
 
 
 def _round_row(folder: RoundFolder) -> dict[str, Any]:
@@ -219,25 +224,45 @@ def title(round: Round, what: str = "") -> str:
     return f"{round.name}: {name}{stamp}"
 
 
-def as_table(rows: Sequence[Mapping[str, Any]], title: str) -> "Table":
-    """Draw rows.
+def as_table(rows: Sequence[Mapping[str, Any]], title: str, width: float = math.inf) -> "Table":
+    """Draw rows; where there is no room for all columns, some are left out rather than cut.
 
     Args:
         rows: all with the columns of the first.
         title: over the table.
+        width: characters a line.
     """
     from rich.table import Table
     from rich.text import Text
 
     # As Text, since in a plain string rich takes [words] for markup and swallows them.
     table = Table(title=Text(title), title_justify="left")
-    columns = [[row.get(name) for row in rows] for name in (rows[0] if rows else ())]
-    for name, values in zip(rows[0] if rows else (), columns, strict=True):
-        numbers = all(isinstance(value, int | float | None) for value in values)
+    values = {name: [row.get(name) for row in rows] for name in (rows[0] if rows else ())}
+    cells = {name: _cells(column) for name, column in values.items()}
+    left_out = _too_many(cells, width)
+    for name in left_out:
+        del cells[name]
+    for name in cells:
+        numbers = all(isinstance(value, int | float | None) for value in values[name])
         table.add_column(name, justify="right" if numbers else "left", no_wrap=name == "trial")
-    for cells in zip(*map(_cells, columns), strict=True):
-        table.add_row(*map(Text, cells))
+    for line in zip(*cells.values(), strict=True):
+        table.add_row(*map(Text, line))
+    if left_out:
+        table.caption = f"no room for: {', '.join(left_out)}"
     return table
+
+
+def _too_many(cells: Mapping[str, list[str]], width: float) -> list[str]:
+    """Give the columns to leave out."""
+    needed = {name: max(map(len, (name, *column))) + 3 for name, column in cells.items()}
+    left_out: list[str] = []
+    for spare in SPARE:
+        if sum(needed.values()) + 1 <= width:
+            break
+        for name in [name for name in needed if name == spare or name.startswith(f"{spare} ")]:
+            del needed[name]
+            left_out.append(name)
+    return left_out
 
 
 def _cells(values: Sequence[Any]) -> list[str]:

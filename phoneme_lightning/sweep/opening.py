@@ -17,6 +17,7 @@ from phoneme_lightning.sweep.design import Row, append_design, design, read_desi
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder, write_atomically
 from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.round_check import check_round
 from phoneme_lightning.sweep.round_file import dump_round, make_quick, read_round
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
@@ -149,6 +150,7 @@ def _take_over(folder: RoundFolder, wanted: Round) -> Round:
     known = load_round(folder)
     points = max(known.budget.points, wanted.budget.points)
     merged = replace(known, budget=replace(wanted.budget, points=points), executor=wanted.executor)
+    check_round(merged)  # a list of points, say, may have no more
     there, wanted_rows = read_design(folder.design), _designed(merged)
     if len(wanted_rows) > len(there) and wanted_rows[: len(there)] != there:
         raise InputError(

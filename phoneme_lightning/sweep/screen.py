@@ -1,6 +1,7 @@
 """The live table of a round; where there is no terminal, a line for each trial that ends."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -42,7 +43,7 @@ def progress_table(progress: Progress, round: Round, parallel: int) -> Table:
     table.add_column("arm")
     for name in ("done", "running", "waiting", "infeasible", "failed"):
         table.add_column(name, justify="right")
-    table.add_column(f"best {round.objective.metric}", justify="right")
+    table.add_column(f"best {round.objective.metric}", justify="right", min_width=6)
     table.add_column("trial")
     for arm in progress.arms:
         counts = (arm.completed, arm.running, arm.waiting, arm.infeasible, arm.failed)
@@ -94,11 +95,12 @@ class Screen(View):
     def __exit__(self, *exception: Any) -> None:
         """Leave the terminal as it was."""
         if self._live:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
 
     def say(self, message: str) -> None:
         """Print a line above the table."""
-        self.console.print(f"{now()} {message}", markup=False, highlight=False, soft_wrap=True)
+        self._print(f"{now()} {message}")
 
     def ended(self, record: TrialRecord) -> None:
         """Print a line for a trial that has ended."""
@@ -118,12 +120,18 @@ class Screen(View):
         self.say(text)
         if record.state == "failed" and record.folder:
             for line in last_lines(record.folder / OUTPUT, LINES):
-                self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+                self._print(f"    {line}")
+
+    def _print(self, line: str) -> None:
+        with suppress(OSError):  # the terminal is gone, or the disk of the log is full
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, driver: Driver) -> None:
         """Draw the table, now and then."""
         if self._live is None or time.monotonic() - self._shown < REFRESH_SECONDS:
             return
         running = {slot.row.trial for slot in driver.slots}
-        self._live.update(progress_table(self.watch.look(running), self.round, driver.parallel))
+        table = progress_table(self.watch.look(running), self.round, driver.parallel)
+        with suppress(OSError):
+            self._live.update(table)
         self._shown = time.monotonic()

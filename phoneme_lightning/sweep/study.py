@@ -178,12 +178,19 @@ class RoundStudy:
         round: what it is.
 
     Raises:
-        InputError: the study is gone though trials have begun, or the storage's URL is none.
+        InputError: the study is gone though trials have begun, or the storage's URL is none, or
+            nothing answers there.
     """
 
     def __init__(self, folder: RoundFolder, round: Round) -> None:
         self._folder, self._round = folder, round
-        self._open()
+        try:
+            self._open()
+        except DATABASE_ERRORS as error:
+            raise InputError(
+                f"the database in storage.url does not answer ({say_fault(error)}): start it, or "
+                "write one that does, or journal"
+            ) from error
 
     def _open(self) -> None:
         self._study, self._lock = _open_study(self._folder, self._round)

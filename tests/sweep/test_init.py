@@ -55,6 +55,7 @@ def test_nothing_is_overwritten(tmp_path):
     ("name", "base", "said"),
     [
         ("up/mine", BASE, "NAME is 'up/mine'"),
+        ("my round", BASE, "name is 'my round'"),
         ("mine", "configs/nosuch.yaml", "--base is configs/nosuch.yaml"),
     ],
 )

@@ -161,6 +161,7 @@ def test_rounds_show_the_look_at_their_best_trial_and_a_broken_one_hides_no_othe
     assert read_looks(folder) == looks
     (tmp_path / "b").mkdir()
     (tmp_path / "b/round.yaml").write_text("goal: [")
+    plant(tmp_path / ".d.being-looked-over", {})
     rows = round_rows(tmp_path)
     assert [(row["round"], row["public"]) for row in rows] == [
         ("a", None),
@@ -185,6 +186,20 @@ def test_a_table_holds_every_cell(plant, tmp_path):
         assert words in text
     assert "None" not in text
     assert as_table([], "nothing").row_count == 0
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal_leaves_columns_out_and_cuts_none(plant, tmp_path, width):
+    told = {"state": "completed", "curve": [0.25, 0.1234], "values": {LR: 0.000123456}}
+    folder = plant(tmp_path / "lr", {f"p00{n}-constant-s0": told for n in range(2)})
+    objective = read_round(folder.round).objective
+    rows = trial_rows(read_records(folder, objective, 3), objective)
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(as_table(rows, "a title", width))
+    text = console.export_text()
+    assert "…" not in text
+    for words in ("p001-constant-s0", "0.2500", "0.0001235", "no room for: best step"):
+        assert words in text
 
 
 def test_the_title_says_what_ranks():
