@@ -234,7 +234,10 @@ class Driver:
         failed = record.state == "failed"
         self._first.append(_place(trace) if trace else record.message if failed else None)
         if len(self._first) == SAME_FAILURES and len(set(self._first)) == 1 and self._first[0]:
-            self.stop(f"the first {SAME_FAILURES} trials failed alike, {record.message!r}")
+            self.stop(
+                f"the first {SAME_FAILURES} trials failed alike, {record.message!r} (once that is "
+                f"mended: phoneme-sweep retry {self.folder.path})"
+            )
 
     def _fill(self, now: float) -> bool:
         """Start what there is room for; say whether the queue is empty."""

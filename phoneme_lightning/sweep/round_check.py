@@ -69,6 +69,8 @@ def _check_numbers(round: Round) -> None:
     }
     if round.budget.parallel != "auto":
         least["budget.parallel"] = (round.budget.parallel, 1)
+    if round.divergence.chance_after is not None:
+        least["divergence.chance_after"] = (round.divergence.chance_after, 1)
     for key, (value, lowest) in least.items():
         if value < lowest:
             raise InputError(f"{key} is {value}: give at least {lowest}")

@@ -112,6 +112,8 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
                 gpus=list_gpus(),
                 view=screen,
             )
+            rows, at_once = len(read_design(folder.design)), driver.parallel
+            screen.say(f"{round.name}: {rows} trials designed, {at_once} at once, {folder.path}")
             driver.run()
     finally:
         launcher.close()

@@ -77,7 +77,7 @@ CASES = [
         {"overrides": {"run.test_after_fit": False}},
     ),
     (
-        ("D4 column to rank by", "warning", "objective.metric"),
+        ("D4 column to rank by", "error", "objective.metric"),
         {"objective": Objective(metric="val/acc")},
         {"objective": Objective(metric="val/macro_f1")},
     ),
@@ -350,7 +350,7 @@ def test_every_rule_has_a_breach():
 
 
 def test_the_worst_comes_first():
-    faults = {"objective": Objective(metric="val/acc"), "seeds": [0, 1]}
+    faults = {"objective": Objective(metric="speed"), "seeds": [0, 1]}
     found = lint(replace(CLEAN, training=Training(400, 401), **faults))
     assert [one.severity for one in found] == ["error", "error", "warning", "info"]
 

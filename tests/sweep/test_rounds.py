@@ -1,6 +1,7 @@
 """Whole rounds with real processes: run, stopped, killed, changed, extended, repeated."""
 
 import json
+import os
 import random
 import re
 import shutil
@@ -132,6 +133,68 @@ def test_ctrl_c_once_finishes_what_runs_and_twice_stops_now(place, slow):
     assert sorted(outcomes(folder).values()) == [1, 1, 1, 1]
 
 
+def test_a_driver_that_is_told_to_end_ends_and_concludes_nothing(place, slow):
+    folder = place.rounds / "slow"
+    driver = place.start("run", slow)
+    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
+    driver.send_signal(signal.SIGTERM)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 1, said
+    assert "stopped; see phoneme-sweep leaderboard" in said
+    assert not (folder / "looks.jsonl").exists()
+    place.sweep("run", slow)
+    assert sorted(outcomes(folder).values()) == [1, 1, 1, 1]
+
+
+def test_a_running_trial_that_is_cancelled_ends_and_can_be_taken_back(place, slow):
+    folder = place.rounds / "slow"
+    driver = place.start("run", slow)
+    trial = "p000-constant-s0"
+    wait_for(lambda: (folder / "trials" / trial / "attempt-1/checkpoints/last.ckpt").exists())
+    place.sweep("cancel", "slow", trial)
+    said, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, said
+    assert f"{trial}: it is cancelled; it ends here" in said
+    assert outcomes(folder)[trial] == 0
+    assert len(table(place, "slow")) == 3
+    place.sweep("retry", "slow", trial)
+    place.sweep("run", slow)
+    assert set(outcomes(folder).values()) == {1}
+    facts = json.loads((folder / "trials" / trial / "attempt-2/attempt.json").read_text())
+    assert "--ckpt_path" in facts["argv"]
+
+
+def test_a_folder_that_is_deleted_under_a_running_trial_costs_that_attempt(place, slow):
+    folder = place.rounds / "slow"
+    driver = place.start("run", slow)
+    trial = folder / "trials" / "p000-cosine-s0"
+    wait_for(lambda: (trial / "attempt-1/metrics.csv").exists())
+    shutil.rmtree(trial, ignore_errors=True)
+    said, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, said
+    assert set(outcomes(folder).values()) == {1}
+    assert len(outcomes(folder)) == 4
+
+
+def test_a_driver_that_was_frozen_gives_up_what_another_took_over(place, slow):
+    folder = place.rounds / "slow"
+    frozen = place.start("run", slow)
+    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
+    facts = [json.loads(file.read_text()) for file in folder.glob("trials/*/*/attempt.json")]
+    trials = [fact["pid"] for fact in facts]
+    for process in (frozen.pid, *trials):
+        os.kill(process, signal.SIGSTOP)
+    said = place.sweep("run", slow)
+    assert "its worker is dead" in said
+    assert set(state for _, state, *_ in table(place, "slow")) == {"completed"}
+    for process in (frozen.pid, *trials):
+        os.kill(process, signal.SIGCONT)
+    said, _ = frozen.communicate(timeout=60)
+    assert frozen.returncode == 0, said
+    assert "another worker has taken it over" in said
+    assert "sound" in place.sweep("doctor", "slow")
+
+
 def test_two_drivers_share_a_round(place, slow):
     drivers = [place.start("run", slow) for _ in range(2)]
     said = [driver.communicate(timeout=120)[0] for driver in drivers]
@@ -250,4 +313,13 @@ def test_fits_that_were_run_one_by_one_become_a_round(place):
     rows = json.loads(place.sweep("leaderboard", "earlier", "--json"))
     assert len(rows) == 3
     assert {row["schedule"] for row in rows} == {"constant", "cosine"}
+    assert "sound" in place.sweep("doctor", "earlier")
+    assert "sampler.points has" in place.sweep("extend", "earlier", "--points", "9", code=2)
     assert "all are equal" in place.sweep("repro", "earlier", "best", "--check")
+
+
+def test_a_database_that_is_not_there_is_said_in_a_line(place):
+    words = place.write("tiny", budget=TWO_POINTS, storage="{url: 'sqlite:///no/such/folder/x.db'}")
+    said = place.sweep("run", words, code=2)
+    assert "the database in storage.url does not answer (unable to open database file)" in said
+    assert "Traceback" not in said

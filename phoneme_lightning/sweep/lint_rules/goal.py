@@ -50,7 +50,7 @@ def objective_column(case: Case) -> Iterator[Found]:
         )
     elif not metric.startswith("test/") and metric not in VALIDATION_COLUMNS:
         yield (
-            "warning",
+            "error" if metric.startswith("val/") else "warning",
             "objective.metric",
             f"no fit here writes {metric}: the known columns are {', '.join(VALIDATION_COLUMNS)}",
         )
