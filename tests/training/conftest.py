@@ -40,9 +40,11 @@ class Forks:
     """Runs phoneme-cli in forked processes, one at a time."""
 
     def __init__(self):
+        # Else the forks use the process that an earlier test's W&B has started.
+        kept = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}
         self.server = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
-            env={**os.environ, "PYTHONPATH": str(HERE)},
+            env={**kept, "PYTHONPATH": str(HERE)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
