@@ -13,7 +13,9 @@ Its queue, an Optuna study:
     journal_lock, study, optuna_space, ending, liveness, ledger, rebuild; exploit, learn, pruning.
 Its trials, a process each:
     launch, fork, trial, attempt, memory, tracking, machine; driver, running.
+What it taught:
+    findings: evidence, a rule a file, a simulator to calibrate them; report: figures, a page.
 What people see:
     cli, commands, screen, progress, leaderboard, conclusion, export; looks, scores, kaggle;
-    dashboard, report.
+    dashboard.
 """

@@ -112,6 +112,11 @@ def build_parser() -> argparse.ArgumentParser:
     leaderboard.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     add_root(leaderboard)
 
+    diagnose = on_round("diagnose", "Judge a round: what it shows, and whether to believe it.")
+    diagnose.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+
+    on_round("report", "Write a round as one page of HTML: report.html in its folder.")
+
     extend = on_round("extend", "Give a round more points; those that it has stay as they are.")
     extend.add_argument(
         "--points", type=int, required=True, metavar="K", help="points an arm, in all"

@@ -143,6 +143,32 @@ def leaderboard(
         print(f"mixed: {line}")
 
 
+def diagnose(round: str, root: Path, as_json: bool) -> int:
+    from phoneme_lightning.sweep.findings.diagnose import diagnose as judge
+    from phoneme_lightning.sweep.findings.diagnose import to_json
+    from phoneme_lightning.sweep.findings.evidence import read_evidence
+
+    folder, _ = _open(round, root)
+    findings = judge(read_evidence(folder))
+    if as_json:
+        print(to_json(findings), end="")
+    for finding in () if as_json else findings:
+        print(f"{finding.verdict}: {finding.sentence} [{finding.rule}, {finding.playbook}]")
+        if finding.action and finding.verdict in ("warn", "block"):
+            print(f"    {finding.action}")
+    return int(any(finding.verdict == "block" for finding in findings))
+
+
+def report(round: str, root: Path) -> None:
+    from phoneme_lightning.sweep.findings.diagnose import diagnose
+    from phoneme_lightning.sweep.findings.evidence import read_evidence
+    from phoneme_lightning.sweep.report.write import write_report
+
+    folder, _ = _open(round, root)
+    evidence = read_evidence(folder)
+    print(write_report(folder, evidence, diagnose(evidence)))
+
+
 def extend(round: str, root: Path, points: int) -> None:
     from phoneme_lightning.sweep.design import read_design
     from phoneme_lightning.sweep.ledger import Ledger

@@ -1,0 +1,64 @@
+"""All rules on a round."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from phoneme_lightning.sweep.findings.boundary import boundary
+from phoneme_lightning.sweep.findings.density import density
+from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.infeasible import infeasible
+from phoneme_lightning.sweep.findings.instability import edge, spikes
+from phoneme_lightning.sweep.findings.isolation import fairness, isolation
+from phoneme_lightning.sweep.findings.late_noise import late_noise
+from phoneme_lightning.sweep.findings.length import length
+from phoneme_lightning.sweep.findings.overfitting import overfitting
+from phoneme_lightning.sweep.findings.robustness import robustness
+from phoneme_lightning.sweep.findings.training_loss import training_loss
+
+__all__ = ["RULES", "diagnose", "to_json"]
+
+RULES: Mapping[str, Callable[[Evidence], list[Finding]]] = {
+    "infeasible": infeasible,
+    "boundary": boundary,
+    "instability": edge,
+    "spikes": spikes,
+    "training_loss": training_loss,
+    "overfitting": overfitting,
+    "late_noise": late_noise,
+    "length": length,
+    "density": density,
+    "isolation": isolation,
+    "robustness": robustness,
+}
+"""Rule -> who judges by it. `fairness` comes after them, since it weighs what they found."""
+
+ORDER = ("block", "warn", "unknown", "info", "ok")
+
+
+def diagnose(evidence: Evidence) -> list[Finding]:
+    """Judge a round by every rule, what blocks first.
+
+    Args:
+        evidence: the round; nothing else is read.
+    """
+    found = [finding for rule in RULES.values() for finding in rule(evidence)]
+    found += fairness(evidence, found)
+    return sorted(found, key=lambda finding: ORDER.index(finding.verdict))
+
+
+def to_json(findings: Sequence[Finding]) -> str:
+    """Write findings as JSON; what is no number becomes null."""
+    return json.dumps([_plain(finding.as_dict()) for finding in findings], indent=2) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "item"):  # numpy's scalars
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,189 @@
+"""What findings are read from: a round, its trials and their curves."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phoneme_lightning.sweep.arms import active_spaces
+from phoneme_lightning.sweep.arms import arms as design_arms
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.leaderboard import ranked
+from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.round_file import read_round
+from phoneme_lightning.sweep.spaces import Categorical, Space
+from phoneme_lightning.training.curves import read_metrics
+
+__all__ = ["Branch", "Evidence", "read_evidence"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Trials of an arm that tune the same hyperparameters over the same ranges."""
+
+    arm: str
+    """Name of the arm."""
+
+    spaces: Mapping[str, Space]
+    """Ranges of its numbers, by key; choices are left out."""
+
+    trials: Sequence[TrialRecord]
+    """All trials, whatever became of them."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A round as it was recorded."""
+
+    round: Round
+    """What it is."""
+
+    trials: Sequence[TrialRecord]
+    """Every trial, in the order of the design."""
+
+    curves: Mapping[str, Sequence[Mapping[str, float]]]
+    """Trial -> rows of its metrics.csv."""
+
+    @property
+    def sign(self) -> int:
+        """1 where more of the objective is better, else -1."""
+        return 1 if self.round.objective.mode == "max" else -1
+
+    def arms(self) -> list[str]:
+        """Give the names of the arms that have trials, in the order of the design."""
+        return list(dict.fromkeys(record.arm for record in self.trials))
+
+    def of(self, arm: str) -> list[TrialRecord]:
+        """Give every trial of an arm."""
+        return [record for record in self.trials if record.arm == arm]
+
+    @cached_property
+    def _order(self) -> dict[str, list[TrialRecord]]:
+        order: dict[str, list[TrialRecord]] = {arm: [] for arm in self.arms()}
+        for record in ranked(self.trials, self.round.objective):
+            if not record.stopped_early:
+                order[record.arm].append(record)
+        return order
+
+    def completed(self, arm: str) -> list[TrialRecord]:
+        """Give the trials of an arm that came to their end, the best first."""
+        return self._order[arm]
+
+    def score(self, record: TrialRecord) -> float:
+        """Give the objective of a completed trial, turned so that more is better.
+
+        Raises:
+            ValueError: the trial has none.
+        """
+        if record.measured is None:
+            raise ValueError(f"trial {record.trial} has no {self.round.objective.metric}")
+        return self.sign * record.measured.by(self.round.objective.selection)
+
+    def scores(self, records: Iterable[TrialRecord]) -> Floats:
+        """Give the objective of each of some completed trials, turned so that more is better."""
+        return np.array([self.score(record) for record in records])
+
+    def curve(self, record: TrialRecord, column: str | None = None) -> tuple[Floats, Floats]:
+        """Give a curve of a trial.
+
+        Args:
+            record: the trial.
+            column: of metrics.csv; the objective, turned so that more is better, if None.
+
+        Returns:
+            steps and values, each (rows that have a finite one,).
+        """
+        name = column or self.round.objective.metric
+        if (record.trial, name) not in self._read:
+            rows = self.curves.get(record.trial, ())
+            seen = np.array([(row["step"], row[name]) for row in rows if name in row])
+            seen = seen.reshape(-1, 2)
+            self._read[record.trial, name] = seen[np.isfinite(seen[:, 1])].T
+        steps, values = self._read[record.trial, name]
+        return steps, values * (1 if column else self.sign)
+
+    @cached_property
+    def _read(self) -> dict[tuple[str, str], Floats]:
+        return {}
+
+    @cached_property
+    def _branches(self) -> list[Branch]:
+        designed = {arm.name: arm for arm in design_arms(self.round)}
+        found: list[tuple[str, dict[str, Space], list[TrialRecord]]] = []
+        for record in self.trials:
+            if record.arm not in designed:
+                continue
+            active = active_spaces(self.round, designed[record.arm], record.values)
+            spaces: dict[str, Space] = {
+                key: space
+                for key, space in active.items()
+                if not isinstance(space, Categorical) and key in record.values
+            }
+            for arm, known, members in found:
+                if arm == record.arm and known == spaces:
+                    members.append(record)
+                    break
+            else:
+                found.append((record.arm, spaces, [record]))
+        return [Branch(*one) for one in found]
+
+    def branches(self) -> list[Branch]:
+        """Give the parts of the arms in which all trials tune the same over the same ranges."""
+        return self._branches
+
+    def coordinates(self, branch: Branch, records: Sequence[TrialRecord]) -> Floats:
+        """Give trials as points of a unit cube.
+
+        Args:
+            branch: they are in.
+            records: the trials.
+
+        Returns:
+            (trials, hyperparameters of the branch) in [0, 1].
+        """
+        rows = [
+            [space.coordinate(record.values[key]) for key, space in branch.spaces.items()]
+            for record in records
+        ]
+        cube: Floats = np.array(rows, dtype=float).reshape(len(records), len(branch.spaces))
+        return np.clip(cube, 0.0, 1.0)
+
+    def completed_points(self, branch: Branch) -> tuple[Floats, Floats]:
+        """Give what a branch taught about its space: its completed points, seeds averaged.
+
+        Returns:
+            (points, hyperparameters) in a unit cube, and (points,) objectives, more is better.
+        """
+        members = {record.trial for record in branch.trials}
+        done = [record for record in self.completed(branch.arm) if record.trial in members]
+        points = self.by_point(done)
+        scores = np.array([self.scores(same).mean() for same in points])
+        return self.coordinates(branch, [same[0] for same in points]), scores
+
+    def by_point(self, records: Sequence[TrialRecord]) -> list[list[TrialRecord]]:
+        """Give trials by their point, so that seeds of one point do not count as points."""
+        points: dict[int, list[TrialRecord]] = {}
+        for record in records:
+            points.setdefault(record.point, []).append(record)
+        return list(points.values())
+
+
+def read_evidence(folder: RoundFolder) -> Evidence:
+    """Read what a round's folder holds.
+
+    Raises:
+        InputError: its round file cannot be read.
+    """
+    round = read_round(folder.round)
+    trials = read_records(folder, round.objective, round.retry.attempts)
+    curves = {
+        record.trial: read_metrics(record.folder / "metrics.csv")
+        for record in trials
+        if record.folder
+    }
+    return Evidence(round, trials, curves)
