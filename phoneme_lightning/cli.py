@@ -17,6 +17,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.data.module import input_features
 from phoneme_lightning.errors import InputError, run_command
+from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.evaluation import Evaluation
 from phoneme_lightning.inference.reports import CollectPredictions, draw_fit
 from phoneme_lightning.inference.scores import append_score
@@ -280,10 +281,12 @@ class PhonemeCLI(LightningCLI):
                 self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
             )
             self.trainer.loggers = []  # their rows are the fit's
-            if best.is_file() and self.run_settings.pictures:
+            if best.is_file():
                 if not self.model.val_metrics.confusion.any():  # resumed after its last step
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
-                pictures = draw_fit(self.folder, self.model.val_metrics)
+                write_confusion(self.folder, self.model.val_metrics.confusion.cpu().numpy())
+                if self.run_settings.pictures:
+                    pictures = draw_fit(self.folder, self.model.val_metrics)
             if self.run_settings.test_after_fit and best.is_file():
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"

@@ -78,6 +78,7 @@ def test_a_run_leaves_all_that_the_docs_name(trained):
         "metrics.csv",
         "log.txt",
         "curves.png",
+        "confusion-validation.csv",
         "confusion-validation.png",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",

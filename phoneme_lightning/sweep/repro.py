@@ -11,7 +11,6 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.training.curves import read_metrics
-from phoneme_lightning.training.environment import git_state
 
 __all__ = ["differences", "print_repro", "repro_command", "run_again"]
 
@@ -40,6 +39,8 @@ def repro_command(folder: RoundFolder, record: TrialRecord, out: Path) -> list[s
 
 def print_repro(round: Round, record: TrialRecord, command: list[str]) -> None:
     """Print the command, and what of the sources has changed since."""
+    from phoneme_lightning.training.environment import git_state  # loads torch
+
     then, now = record.environment.get("git"), git_state()
     if then and (now is None or now.dirty or now.commit != then["commit"]):
         print(f"# trained at git {then['commit']}; here is {now or 'no git checkout'}")

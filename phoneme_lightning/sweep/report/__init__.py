@@ -1,1 +1,1 @@
-"""A round for the eyes: in Weights & Biases."""
+"""A round for the eyes: as a page of HTML, and in Weights & Biases."""

@@ -1,0 +1,1 @@
+"""The figures of a round: of each the numbers first, an info tuple, and then the drawing."""
