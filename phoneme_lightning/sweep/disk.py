@@ -1,11 +1,11 @@
 """What trials take up on the disk."""
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Objective
 
@@ -53,7 +53,10 @@ def prune_checkpoints(
         records: of all its trials.
         objective: what ranks them.
     """
-    best = {record.folder for record in _best(records, objective)}
+    order = ranked(records, objective)
+    arms = {record.arm for record in order}
+    of_arms = [[record.folder for record in order if record.arm == arm] for arm in arms]
+    best = {path for paths in of_arms for path in paths[:KEPT_AN_ARM]}
     for record in records:
         if record.state not in ("completed", "infeasible"):
             continue
@@ -61,18 +64,3 @@ def prune_checkpoints(
             for file in (attempt / "checkpoints").glob("*.ckpt"):
                 if file.name == "last.ckpt" or attempt not in best:
                     file.unlink(missing_ok=True)
-
-
-def _best(records: Sequence[TrialRecord], objective: Objective) -> Iterator[TrialRecord]:
-    """Give the first few completed trials of each arm."""
-    sign = 1 if objective.mode == "max" else -1
-    measured = [
-        (sign * record.measured.by(objective.selection), record)
-        for record in records
-        if record.state == "completed" and record.measured
-    ]
-    seen: Counter[str] = Counter()
-    for _, record in sorted(measured, key=lambda pair: -pair[0]):
-        seen[record.arm] += 1
-        if seen[record.arm] <= KEPT_AN_ARM:
-            yield record

@@ -9,7 +9,7 @@ from pathlib import Path
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
-from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.records import OPEN, TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.study import say_fault
 
@@ -19,7 +19,6 @@ UNANSWERED: tuple[type[Exception], ...] = (*STORAGE_ERRORS, InputError)
 """What a storage raises that is not there."""
 
 LITTLE_DISK_BYTES = 2**30
-DECIDED = ("completed", "infeasible", "failed", "cancelled")
 
 
 def examine(folder: RoundFolder, round: Round) -> list[str]:
@@ -55,7 +54,7 @@ def examine(folder: RoundFolder, round: Round) -> list[str]:
                 f"{record.trial}: the study calls it {state}, but its folder is gone: "
                 f"phoneme-sweep run {folder.path} trains it again"
             )
-        elif record.state in DECIDED and state == "waiting":
+        elif record.state not in OPEN and state == "waiting":
             faults.append(
                 f"{record.trial}: {record.state} in its folder, waiting in the study: "
                 f"phoneme-sweep run {folder.path} settles it"

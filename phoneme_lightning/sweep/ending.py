@@ -8,13 +8,10 @@ from optuna.trial import FrozenTrial, TrialState
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Objective
 
-__all__ = ["CONSTRAINT", "OPEN", "Ending", "ending_of", "label_of", "worst"]
+__all__ = ["CONSTRAINT", "Ending", "ending_of", "label_of", "worst"]
 
 CONSTRAINT = "infeasible"
 """Optuna's constraint on every trial: 0 holds, 1 is violated."""
-
-OPEN = ("waiting", "interrupted")
-"""States of a record that leave a trial to be run."""
 
 NOTHING_MEASURED = {"max": 0.0, "min": 1e3}
 """Value of an infeasible trial where there is nothing to go by."""

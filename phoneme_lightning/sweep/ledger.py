@@ -17,11 +17,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from phoneme_lightning.sweep.design import Row, read_design
-from phoneme_lightning.sweep.ending import CONSTRAINT, OPEN, Ending, ending_of, label_of, worst
+from phoneme_lightning.sweep.ending import CONSTRAINT, Ending, ending_of, label_of, worst
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.liveness import Alive, Watch
 from phoneme_lightning.sweep.optuna_space import round_distributions, study_trial
-from phoneme_lightning.sweep.records import TrialRecord, read_record
+from phoneme_lightning.sweep.records import OPEN, TrialRecord, read_record
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.study import (
     CONSTRAINT_KEY,

@@ -6,10 +6,10 @@ import optuna
 from optuna.storages import BaseStorage
 
 from phoneme_lightning.sweep.design import read_design
-from phoneme_lightning.sweep.ending import OPEN, Ending, ending_of, worst
+from phoneme_lightning.sweep.ending import Ending, ending_of, worst
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.optuna_space import round_distributions, study_trial
-from phoneme_lightning.sweep.records import TrialRecord, read_record
+from phoneme_lightning.sweep.records import OPEN, TrialRecord, read_record
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.study import create_study, lock_study, open_storage
 

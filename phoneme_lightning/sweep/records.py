@@ -13,6 +13,7 @@ from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import read_outcome
 
 __all__ = [
+    "OPEN",
     "Measured",
     "State",
     "TrialRecord",
@@ -21,6 +22,9 @@ __all__ = [
     "read_record",
     "read_records",
 ]
+
+OPEN = ("waiting", "interrupted")
+"""States that leave a trial to be run."""
 
 BLAMELESS = {"stopped", "lost lease"}
 """Interruptions that do not count against a trial."""

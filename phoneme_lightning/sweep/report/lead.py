@@ -3,12 +3,12 @@
 import numpy as np
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.records import OPEN
 from phoneme_lightning.sweep.report.figures.style import arm_names, scored
 
 __all__ = ["lead_share"]
 
 DRAWS = 2000
-OPEN = ("waiting", "interrupted")
 
 
 def lead_share(evidence: Evidence) -> dict[str, float]:
