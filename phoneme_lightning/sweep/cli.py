@@ -2,15 +2,29 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from phoneme_lightning.errors import InputError, run_command
+from phoneme_lightning.sweep.decisions.parsers import add_commands as add_decisions
+from phoneme_lightning.sweep.drafts.parsers import add_commands as add_drafts
+from phoneme_lightning.sweep.probes.parsers import add_commands as add_probes
 
 __all__ = ["main"]
 
 ROOT = Path("runs/rounds")
+
+AddCommand = Callable[[str, str], argparse.ArgumentParser]
+
+ROOMS: Mapping[str, Callable[[AddCommand, AddCommand], None]] = {
+    "decisions": add_decisions,
+    "drafts": add_drafts,
+    "probes": add_probes,
+}
+"""Folder -> who adds its commands, given how to add one, and one that takes a round."""
 
 
 def main() -> NoReturn:
@@ -19,10 +33,9 @@ def main() -> NoReturn:
 
 
 def _run() -> int | None:
-    from phoneme_lightning.sweep import commands
-
     arguments = vars(build_parser().parse_args())
-    command: Callable[..., int | None] = getattr(commands, arguments.pop("command"))
+    module, name = arguments.pop("command")
+    command: Callable[..., int | None] = getattr(import_module(module), name)
     try:
         return command(**arguments)
     except Exception as error:
@@ -38,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the parser; each command's function in `commands` bears its name."""
+    """Build the parser; each command's function, in a module `commands`, bears its name."""
     parser = _Parser(
         prog="phoneme-sweep",
         description="Tune by Google's tuning playbook: rounds that are designed, run, resumed and "
@@ -49,9 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, description: str) -> _Parser:
+    def command(name: str, description: str, room: str = "") -> _Parser:
         added: _Parser = commands.add_parser(name, help=description, description=description)
-        added.set_defaults(command=name.replace("-", "_"))
+        module = ".".join(part for part in (__package__, room, "commands") if part)
+        added.set_defaults(command=(module, name.replace("-", "_")))
         return added
 
     def add_root(added: _Parser) -> None:
@@ -59,8 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
             "--root", type=Path, default=ROOT, help=f"folder of all rounds (default: {ROOT})"
         )
 
-    def on_round(name: str, description: str) -> _Parser:
-        added = command(name, description)
+    def on_round(name: str, description: str, room: str = "") -> _Parser:
+        added = command(name, description, room)
         added.add_argument("round", metavar="ROUND", help="its name, folder or file")
         add_root(added)
         return added
@@ -116,6 +130,9 @@ def build_parser() -> argparse.ArgumentParser:
     diagnose.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
 
     on_round("report", "Write a round as one page of HTML: report.html in its folder.")
+
+    for room, add_commands in ROOMS.items():
+        add_commands(partial(command, room=room), partial(on_round, room=room))
 
     extend = on_round("extend", "Give a round more points; those that it has stay as they are.")
     extend.add_argument(

@@ -1,0 +1,1 @@
+"""What to take from a round: comparisons, confirmation, promotion, the last look."""

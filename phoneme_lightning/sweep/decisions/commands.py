@@ -1,0 +1,3 @@
+"""What the commands of decisions do."""
+
+__all__: list[str] = []

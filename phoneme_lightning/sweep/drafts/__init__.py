@@ -1,0 +1,1 @@
+"""What to run next: round files, drafted from what a round taught."""

@@ -1,0 +1,3 @@
+"""What the commands of drafts do."""
+
+__all__: list[str] = []

@@ -1,0 +1,1 @@
+"""Short runs that find limits: batch size, learning rate, warmup, training length."""

@@ -1,0 +1,3 @@
+"""What the commands of probes do."""
+
+__all__: list[str] = []
