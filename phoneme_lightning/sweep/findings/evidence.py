@@ -1,8 +1,10 @@
 """What findings are read from: a round, its trials and their curves."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from phoneme_lightning.sweep.arms import active_spaces
 from phoneme_lightning.sweep.arms import arms as design_arms
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.leaderboard import ranked
+from phoneme_lightning.sweep.overrides import base_settings, flatten
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_file import read_round
@@ -48,6 +51,10 @@ class Evidence:
 
     curves: Mapping[str, Sequence[Mapping[str, float]]]
     """Trial -> rows of its metrics.csv."""
+
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Trial -> what it was trained with, by dotted key: the base configs, and its overrides over
+    them. Only trials that have begun are there."""
 
     @property
     def sign(self) -> int:
@@ -173,6 +180,31 @@ class Evidence:
         return list(points.values())
 
 
+class _Settings(Mapping[str, Mapping[str, Any]]):
+    """Settings of trials, each read only when somebody asks for it.
+
+    Args:
+        base: the base configs.
+        files: trial -> its overrides.yaml.
+    """
+
+    def __init__(self, base: Sequence[Path], files: Mapping[str, Path]) -> None:
+        self._base, self._files = base, files
+
+    @cached_property
+    def _common(self) -> dict[str, Any]:
+        return flatten(base_settings(self._base))
+
+    def __getitem__(self, trial: str) -> Mapping[str, Any]:
+        return {**self._common, **flatten(base_settings([self._files[trial]]))}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
 def read_evidence(folder: RoundFolder) -> Evidence:
     """Read what a round's folder holds.
 
@@ -186,4 +218,9 @@ def read_evidence(folder: RoundFolder) -> Evidence:
         for record in trials
         if record.folder
     }
-    return Evidence(round, trials, curves)
+    written = {
+        record.trial: record.folder / "overrides.yaml"
+        for record in trials
+        if record.folder and (record.folder / "overrides.yaml").is_file()
+    }
+    return Evidence(round, trials, curves, _Settings(folder.base_configs(), written))
