@@ -50,6 +50,7 @@ class PhonemeClassifier(LightningModule):
         optimizer: made with the parameters in two groups; norms and biases are not decayed.
         schedule: the learning rate after the warmup: constant, or linear or cosine down to 0.
         warmup_steps: steps in which the learning rate rises in a straight line.
+        decay_steps: last steps, in which it falls; null: all after the warmup.
         ema_decay: decay a step of an exponential average of the weights, which is then what is
             validated and saved; 0 keeps none.
     """
@@ -63,6 +64,7 @@ class PhonemeClassifier(LightningModule):
         optimizer: OptimizerCallable = lambda parameters: AdamW(parameters, lr=2e-3),
         schedule: Schedule = "cosine",
         warmup_steps: int = 200,
+        decay_steps: int | None = None,
         ema_decay: float = 0.0,
     ) -> None:
         super().__init__()
@@ -73,7 +75,10 @@ class PhonemeClassifier(LightningModule):
         self.backbone = backbone
         self.head = nn.Linear(backbone.output_dim, num_classes)
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        if decay_steps is not None and decay_steps < 1:
+            raise InputError(f"model.decay_steps is {decay_steps}: give at least 1, or null")
         self.optimizer, self.schedule, self.warmup_steps = optimizer, schedule, warmup_steps
+        self.decay_steps = decay_steps
         self.ema_decay = ema_decay
         self.lost_gradients = self.lost_in_a_row = torch.tensor(0)
         self.val_metrics, self.test_metrics = PhoneMetrics(num_classes), PhoneMetrics(num_classes)
@@ -176,7 +181,8 @@ class PhonemeClassifier(LightningModule):
                 f"model.schedule is {self.schedule!r}, which needs an end: give trainer.max_steps"
             )
         scheduler = LambdaLR(
-            optimizer, schedule_factor(self.schedule, self.warmup_steps, total_steps)
+            optimizer,
+            schedule_factor(self.schedule, self.warmup_steps, total_steps, self.decay_steps),
         )
         return {
             "optimizer": optimizer,

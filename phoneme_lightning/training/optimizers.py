@@ -39,7 +39,7 @@ def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
 
 
 def schedule_factor(
-    schedule: Schedule, warmup_steps: int, total_steps: float
+    schedule: Schedule, warmup_steps: int, total_steps: float, decay_steps: int | None = None
 ) -> Callable[[int], float]:
     """Give the learning rate as a share of its peak, step by step.
 
@@ -50,17 +50,22 @@ def schedule_factor(
         schedule: the shape after the warmup.
         warmup_steps: steps of the rise.
         total_steps: steps of the whole fit, the warmup among them.
+        decay_steps: the last steps, over which it falls; all after the warmup if None.
 
     Returns:
         A function from the step (0 is the first) to a factor from 0 to 1.
     """
 
+    decayed_from = warmup_steps
+    if decay_steps is not None:
+        decayed_from = max(warmup_steps, int(total_steps) - decay_steps)
+
     def factor(step: int) -> float:
         if step < warmup_steps:
             return (step + 1) / (warmup_steps + 1)
-        if schedule == "constant":
+        if schedule == "constant" or step < decayed_from:
             return 1.0
-        left = min(1.0, (step - warmup_steps) / max(1.0, total_steps - warmup_steps))
+        left = min(1.0, (step - decayed_from) / max(1.0, total_steps - decayed_from))
         return 1.0 - left if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * left))
 
     return factor

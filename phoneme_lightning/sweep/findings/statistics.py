@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtr
+from scipy.special import ndtri, stdtr, stdtrit
 
 __all__ = [
+    "Effect",
     "Rise",
     "best_of",
     "jitter",
+    "largest_effect",
     "middle",
     "normal_scores",
     "rises",
@@ -155,6 +157,45 @@ def rises(points: Floats, scores: Floats) -> list[tuple[Rise, Rise]] | None:
             sides.append(Rise(surface.chance(ranks, trend), surface.chance(real, still), step))
         found.append((sides[0], sides[1]))
     return found
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a hyperparameter makes of an objective, the others held fast."""
+
+    size: float
+    """The largest difference between two values of it."""
+
+    bound: float
+    """What that difference hardly exceeds: a one-sided 95 % bound."""
+
+    residual: float
+    """Standard deviation of what no hyperparameter explains."""
+
+
+def largest_effect(points: Floats, scores: Floats, place: int) -> Effect | None:
+    """Tell how much a hyperparameter matters, by a parabola in each.
+
+    Args:
+        points: (n, hyperparameters) in a unit cube.
+        scores: (n,), more is better.
+        place: of the hyperparameter.
+
+    Returns:
+        None where there are too few points to tell.
+    """
+    surface = _surface(points)
+    if surface is None:
+        return None
+    coefficients, residual = surface.fit(_without_the_worst(scores))
+    width, along = points.shape[1], np.linspace(0, 1, 21) - 0.5
+    shapes = np.zeros((len(along), 2 * width + 1))
+    shapes[:, 1 + place], shapes[:, 1 + place + width] = along, along**2
+    contrasts = shapes[:, None] - shapes[None]
+    sizes = contrasts @ coefficients
+    errors = residual * np.sqrt(np.einsum("ijk,kl,ijl->ij", contrasts, surface.inverse, contrasts))
+    bound = float((sizes + stdtrit(surface.free, 0.95) * errors).max())
+    return Effect(float(sizes.max()), bound, residual)
 
 
 def spread(points: Floats, scores: Floats) -> float:
