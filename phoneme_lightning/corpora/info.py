@@ -1,5 +1,7 @@
 """What is in a store: counts, splits, speakers, and how often each phone occurs."""
 
+import hashlib
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from phoneme_lightning.corpora.store import FRAME_SHIFT_MS, SPLITS, FrameStore
 from phoneme_lightning.phones import NUM_PHONES, PHONES
 
-__all__ = ["describe_store", "print_description"]
+__all__ = ["describe_splits", "describe_store", "print_description"]
 
 
 def describe_store(store: FrameStore) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def describe_store(store: FrameStore) -> dict[str, Any]:
         "labels": store.manifest["settings"].get("labels", "the corpus's own"),
         "labelled_frames": labelled,
         "quarantined": store.manifest["counts"].get("quarantined", {}),
-        "splits": {scheme: _describe_splits(store, scheme) for scheme in store.schemes},
+        "splits": {scheme: describe_splits(store, scheme) for scheme in store.schemes},
         "phones": [
             {
                 "phone": PHONES[index],
@@ -50,9 +52,24 @@ def _hours(frames: int) -> float:
     return frames * FRAME_SHIFT_MS / 3_600_000
 
 
-def _describe_splits(store: FrameStore, scheme: str) -> dict[str, dict[str, Any]]:
-    speakers = np.array(store.speakers)
-    in_train = set(speakers[store.split(scheme, "train")])
+def describe_splits(store: FrameStore, scheme: str) -> dict[str, dict[str, Any]]:
+    """Count what each split holds, and what it has in common with train.
+
+    Args:
+        store: the corpus.
+        scheme: in which it is split, one of the store's.
+
+    Returns:
+        A tree of plain values by split. An utterance is in train as well where one there has the
+        same id or the same features, to the last bit.
+    """
+    ids, speakers, offsets = store.ids, np.array(store.speakers), store.offsets
+    marks = [
+        {ids[place], hashlib.blake2b(store.features[start:stop].tobytes()).digest()}
+        for place, (start, stop) in enumerate(pairwise(offsets.tolist()))
+    ]
+    in_train = store.split(scheme, "train")
+    known = set[str | bytes]().union(*(marks[position] for position in in_train))
     rows = {}
     for name in SPLITS:
         positions = store.split(scheme, name)
@@ -60,10 +77,11 @@ def _describe_splits(store: FrameStore, scheme: str) -> dict[str, dict[str, Any]
         frames = int(store.lengths[positions].sum())
         rows[name] = {
             "utterances": len(positions),
+            "utterances_in_train": sum(not known.isdisjoint(marks[p]) for p in positions),
             "frames": frames,
             "hours": _hours(frames),
             "speakers": len(own),
-            "speakers_in_train": len(own & in_train),
+            "speakers_in_train": len(own & set(speakers[in_train])),
             "labelled": store.has_labels(positions),
         }
     return rows

@@ -21,6 +21,7 @@ __all__ = [
     "measure",
     "read_record",
     "read_records",
+    "read_trial",
 ]
 
 OPEN = ("waiting", "interrupted")
@@ -156,13 +157,23 @@ def interruptions(folder: RoundFolder, trial: str) -> int:
 
 
 def read_record(folder: RoundFolder, row: Row, objective: Objective, most: int) -> TrialRecord:
-    """Read one trial.
+    """Read one trial; see `read_trial`."""
+    return read_trial(folder, row, objective, most)[0]
+
+
+def read_trial(
+    folder: RoundFolder, row: Row, objective: Objective, most: int
+) -> tuple[TrialRecord, list[dict[str, float]]]:
+    """Read one trial with its curves, whose file may be long and is read once.
 
     Args:
         folder: of the round.
         row: its line in the design.
         objective: what to measure.
         most: after how many interruptions a trial has failed.
+
+    Returns:
+        The trial, and the rows of the metrics.csv that it was measured by.
     """
     attempts = folder.attempts(row.trial)
     known: dict[str, Any] = {
@@ -174,9 +185,9 @@ def read_record(folder: RoundFolder, row: Row, objective: Objective, most: int) 
         "attempts": len(attempts),
     }
     if (folder.trials / row.trial / "cancelled").exists():
-        return TrialRecord(**known, state="cancelled")
+        return TrialRecord(**known, state="cancelled"), []
     if not attempts:
-        return TrialRecord(**known, state="waiting")
+        return TrialRecord(**known, state="waiting"), []
     decided = [(path, read_outcome(path)) for path in attempts]
     path, outcome = next(
         ((path, outcome) for path, outcome in decided if outcome), (attempts[-1], None)
@@ -188,7 +199,7 @@ def read_record(folder: RoundFolder, row: Row, objective: Objective, most: int) 
         "environment": _read_json(path / "environment.json"),
     }
     if outcome:
-        return TrialRecord(
+        record = TrialRecord(
             **known,
             state=outcome.state,
             cause=outcome.cause,
@@ -198,13 +209,15 @@ def read_record(folder: RoundFolder, row: Row, objective: Objective, most: int) 
             parameters=outcome.parameters,
             stopped_early=outcome.stopped_early,
         )
+        return record, rows
     step = int(max((row["step"] for row in rows), default=0))
     cause = _read_json(path / "attempt.json").get("interrupted")
     times = interruptions(folder, row.trial)
     if times >= most:
         message = f"interrupted {times} times, last: {cause}"
-        return TrialRecord(**known, state="failed", cause=cause, message=message, step=step)
-    return TrialRecord(**known, state="interrupted", cause=cause, step=step)
+        failed = TrialRecord(**known, state="failed", cause=cause, message=message, step=step)
+        return failed, rows
+    return TrialRecord(**known, state="interrupted", cause=cause, step=step), rows
 
 
 def read_records(folder: RoundFolder, objective: Objective, most: int) -> list[TrialRecord]:

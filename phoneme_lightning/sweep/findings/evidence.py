@@ -1,7 +1,7 @@
 """What findings are read from: a round, its trials and their curves."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.confusion_file import read_confusion
 from phoneme_lightning.sweep.arms import active_spaces
 from phoneme_lightning.sweep.arms import arms as design_arms
-from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.design_file import read_design
+from phoneme_lightning.sweep.folder import ROOT, RoundFolder
 from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.overrides import base_settings, flatten
-from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.records import TrialRecord, read_trial
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_file import read_round
 from phoneme_lightning.sweep.spaces import Categorical, Space
-from phoneme_lightning.training.curves import read_metrics
 
 __all__ = ["Branch", "Evidence", "read_evidence"]
 
 Floats = NDArray[np.float64]
+
+KEPT = Path("results/rounds")
+"""Where rounds are kept once they have ended."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,14 @@ class Evidence:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Trial -> what it was trained with, by dotted key: the base configs, and its overrides over
     them. Only trials that have begun are there."""
+
+    confusion: NDArray[np.int64] | None = None
+    """Of the best trial's last validation: (41, 41), frames, rows true, columns predicted, in the
+    numbering of the phones. None where nobody wrote it down."""
+
+    parents: Sequence["Evidence"] = ()
+    """The round that this one follows from, the one before it, and so on, as far as they are at
+    hand; without curves."""
 
     @property
     def sign(self) -> int:
@@ -206,21 +219,50 @@ class _Settings(Mapping[str, Mapping[str, Any]]):
 
 
 def read_evidence(folder: RoundFolder) -> Evidence:
-    """Read what a round's folder holds.
+    """Read what a round's folder holds, and what the rounds before it taught.
 
     Raises:
         InputError: its round file cannot be read.
     """
+    evidence = _read(folder)
+    order = ranked(evidence.trials, evidence.round.objective)
+    confusion = read_confusion(order[0].folder) if order and order[0].folder else None
+    return replace(evidence, confusion=confusion, parents=_parents(folder, evidence.round))
+
+
+def _read(folder: RoundFolder) -> Evidence:
     round = read_round(folder.round)
-    trials = read_records(folder, round.objective, round.retry.attempts)
-    curves = {
-        record.trial: read_metrics(record.folder / "metrics.csv")
-        for record in trials
-        if record.folder
-    }
+    read = [
+        read_trial(folder, row, round.objective, round.retry.attempts)
+        for row in read_design(folder.design)
+    ]
+    trials = [record for record, _ in read]
+    curves = {record.trial: rows for record, rows in read if record.folder}
     written = {
         record.trial: record.folder / "overrides.yaml"
         for record in trials
         if record.folder and (record.folder / "overrides.yaml").is_file()
     }
     return Evidence(round, trials, curves, _Settings(folder.base_configs(), written))
+
+
+def _parents(folder: RoundFolder, round: Round) -> list[Evidence]:
+    """Read the rounds that a round follows from, the nearest first, up to one that is not there.
+
+    They are looked for beside the round, then among those that were run and those that are kept.
+    """
+    project = folder.path / "../../.."
+    places = [folder.path.parent, project / ROOT, project / KEPT]
+    seen, found = {round.name}, list[Evidence]()
+    while round.goal.parent and round.goal.parent not in seen:
+        name = round.goal.parent
+        seen.add(name)
+        there = [place / name for place in places if (place / name / "round.yaml").is_file()]
+        if not there:
+            break
+        try:
+            found.append(replace(_read(RoundFolder(there[0])), curves={}))
+        except (InputError, OSError):
+            break
+        round = found[-1].round
+    return found
