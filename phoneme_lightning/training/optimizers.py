@@ -55,7 +55,6 @@ def schedule_factor(
     Returns:
         A function from the step (0 is the first) to a factor from 0 to 1.
     """
-
     decayed_from = warmup_steps
     if decay_steps is not None:
         decayed_from = max(warmup_steps, int(total_steps) - decay_steps)
