@@ -271,7 +271,7 @@ class PhonemeCLI(LightningCLI):
         pictures: dict[str, Path] = {}
         wandb, exit_code = None, 1
         device = self.trainer.strategy.root_device
-        write_environment(self.folder, self.git, self.datamodule.store, device, self.precision)
+        write_environment(self.folder, self.git, self.datamodule, device, self.precision)
         try:
             settings = self._get(self.config_init, "wandb")
             wandb = start_wandb(settings, self.folder, self.run_settings.name, self.record)

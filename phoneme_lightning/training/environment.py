@@ -1,4 +1,4 @@
-"""What a fit ran on: versions, the sources, the corpus, the machine."""
+"""What a fit ran on: versions, the sources, the corpus and its splits, the machine."""
 
 import hashlib
 import json
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phoneme_lightning import __version__
-from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.corpora.info import describe_splits
 
 if TYPE_CHECKING:
     import torch
+
+    from phoneme_lightning.data import PhonemeDataModule
 
 __all__ = ["GitState", "git_state", "write_environment"]
 
@@ -51,14 +53,18 @@ def git_state() -> GitState | None:
 
 
 def write_environment(
-    folder: Path, git: GitState | None, store: FrameStore, device: "torch.device", precision: str
+    folder: Path,
+    git: GitState | None,
+    data: "PhonemeDataModule",
+    device: "torch.device",
+    precision: str,
 ) -> None:
     """Write environment.json, and git.diff where tracked files were changed and not committed.
 
     Args:
         folder: the run's folder.
         git: as `git_state` gives it.
-        store: the corpus.
+        data: the corpus, and how it is split.
         device: what is calculated on.
         precision: what is calculated in.
     """
@@ -66,6 +72,7 @@ def write_environment(
     import torch
     import torchmetrics
 
+    store = data.store
     environment: dict[str, Any] = {
         "versions": {
             "phoneme_lightning": __version__,
@@ -82,6 +89,7 @@ def write_environment(
                 (store.path / "manifest.json").read_bytes()
             ).hexdigest(),
         },
+        "splits": {"by": data.split, **describe_splits(store, data.split)},
         "host": platform.node(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),

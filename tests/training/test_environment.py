@@ -4,9 +4,13 @@ import hashlib
 import json
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 
+from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.corpora.writer import StoreWriter
+from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.training import environment
 from phoneme_lightning.training.environment import git_state, write_environment
 
@@ -25,7 +29,8 @@ def checkout(tmp_path, monkeypatch):
 
 
 def written(folder, store):
-    write_environment(folder, git_state(), store, torch.device("cpu"), "32-true")
+    data = PhonemeDataModule(corpus=str(store.path))
+    write_environment(folder, git_state(), data, torch.device("cpu"), "32-true")
     return json.loads((folder / "environment.json").read_text())
 
 
@@ -68,3 +73,26 @@ def test_outside_of_a_checkout_there_is_none(tmp_path, tiny_store, monkeypatch):
     monkeypatch.setattr(environment, "__file__", str(tmp_path / "source.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert written(tmp_path, tiny_store)["git"] is None
+
+
+def test_the_splits_are_counted_and_what_they_share_is_seen(checkout, tmp_path):
+    draw = np.random.default_rng(0)
+    spoken = [draw.normal(size=(frames, 13)) for frames in (5, 6, 7, 8)]
+    utterances = [  # speaker, features, split: 0 train, 1 validation, 2 test
+        ("ann", spoken[0], 0),
+        ("bob", spoken[1], 0),
+        ("ann", spoken[2], 1),
+        ("eve", spoken[1], 1),  # one of train's under another name
+        ("eve", spoken[3], 2),
+    ]
+    splits = np.array([split for *_, split in utterances], dtype=np.uint8)
+    with StoreWriter(tmp_path / "store", coefficients=13) as writer:
+        for number, (speaker, features, _) in enumerate(utterances):
+            writer.add(f"u{number}", speaker, features, np.zeros(len(features), int))
+        writer.finish(corpus="x", splits={"utterance": splits}, settings={}, counts={})
+    seen = written(tmp_path, FrameStore(tmp_path / "store"))["splits"]
+    asked = ("utterances", "utterances_in_train", "frames", "speakers", "speakers_in_train")
+    assert seen["by"] == "utterance"
+    assert [seen["train"][name] for name in asked] == [2, 2, 11, 2, 2]
+    assert [seen["validation"][name] for name in asked] == [2, 1, 13, 2, 1]
+    assert [seen["test"][name] for name in asked] == [1, 0, 8, 1, 0]
