@@ -44,6 +44,11 @@ class WandbSettings:
     id: str | None = None
     """The run's own name in W&B, unlike all others; without it, that of the run's folder."""
 
+    summary: dict[str, Literal["max", "min", "last"]] = field(
+        default_factory=lambda: {"val/frame_accuracy": "max"}
+    )
+    """Which of a metric's values W&B's tables and scatter plots show; without one, the last."""
+
     config: dict[str, Any] = field(default_factory=dict)
     """More values to file the run by, which W&B's panels compare; dotted names are fine."""
 
@@ -149,7 +154,8 @@ def _start(
     )
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    run.define_metric("val/frame_accuracy", step_metric="trainer/global_step", summary="max")
+    for metric, which in settings.summary.items():
+        run.define_metric(metric, step_metric="trainer/global_step", summary=which)
     return run
 
 
