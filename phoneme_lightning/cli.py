@@ -209,7 +209,7 @@ class PhonemeCLI(LightningCLI):
                 EndWithValidation(),
                 self.stop,
                 WriteRecord(config, resolved, self.datamodule.store.path.resolve()),
-                *checkpoints(str(self.folder / "checkpoints"), self.run_settings.keep_best),
+                *checkpoints(self.folder, self.datamodule.store.ids, self.run_settings.keep_best),
             ]
             if options.enable_progress_bar is not False:
                 callbacks.append(FitProgress())

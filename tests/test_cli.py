@@ -80,6 +80,7 @@ def test_a_run_leaves_all_that_the_docs_name(trained):
         "curves.png",
         "confusion-validation.csv",
         "confusion-validation.png",
+        "utterances-validation.csv",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
     }

@@ -24,6 +24,7 @@ from phoneme_lightning.sweep.tracking import wandb_section
 from phoneme_lightning.sweep.yaml12 import dump_yaml
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome, read_outcome, write_outcome
+from phoneme_lightning.training.utterance_file import UTTERANCES
 
 __all__ = ["Ended", "RunningAttempt", "last_lines", "start_attempt"]
 
@@ -218,7 +219,7 @@ def _go_on_from(earlier: list[Path], into: Path) -> Path | None:
         last = path / "checkpoints" / "last.ckpt"
         if not (_is_whole(last) and (path / "config.yaml").is_file()):
             continue
-        for name in ("config.yaml", "metrics.csv"):
+        for name in ("config.yaml", "metrics.csv", UTTERANCES):
             if (path / name).is_file():
                 shutil.copyfile(path / name, into / name)
         (into / "checkpoints").mkdir()

@@ -1,11 +1,14 @@
 """Which weights a fit keeps: the best, some next to them, and the latest to go on from."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from phoneme_lightning.training.utterance_file import write_utterances
 
 __all__ = ["checkpoints"]
 
@@ -46,24 +49,49 @@ class NextBest(MovableCheckpoint):
             path.unlink(missing_ok=True)
 
 
+class BestUtterances(Callback):
+    """Write how the best weights do on each utterance, whenever there are better ones.
+
+    Lightning asks checkpoints last, so `best` still has the score to beat. A fit that is killed
+    between the two goes on from before this validation, and comes to both again.
+
+    Args:
+        folder: the run's.
+        ids: the name of each utterance of the frame store.
+        best: what keeps the best weights.
+    """
+
+    def __init__(self, folder: Path, ids: Sequence[str], best: ModelCheckpoint) -> None:
+        self.folder, self.ids, self.best = folder, ids, best
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the counts of this validation, if it is the best so far."""
+        score, beaten = trainer.callback_metrics["val/frame_accuracy"], self.best.best_model_score
+        if trainer.is_global_zero and (beaten is None or score > beaten.to(score)):
+            rows = pl_module.val_metrics.utterances.tolist()  # type: ignore[operator,union-attr]
+            write_utterances(self.folder, ((self.ids[row], n, right) for row, n, right in rows))
+
+
 def _rename(value: Any, old: str, new: str) -> Any:
     if isinstance(value, dict):
         return {_rename(key, old, new): _rename(item, old, new) for key, item in value.items()}
     return value.replace(old, new) if isinstance(value, str) else value
 
 
-def checkpoints(folder: str, keep_best: int = 1) -> list[ModelCheckpoint]:
+def checkpoints(folder: Path, ids: Sequence[str], keep_best: int = 1) -> list[Callback]:
     """Keep the weights that validated best as best.ckpt, and the latest as last.ckpt.
 
-    They are written at the end of a validation, so that a resumed fit neither repeats nor skips
-    one. One callback cannot do it all: its last.ckpt follows the best.
+    Beside them stands how the best did on each utterance, in utterances-validation.csv. All are
+    written at the end of a validation, so that a resumed fit neither repeats nor skips one. One
+    callback cannot keep both weights: its last.ckpt follows the best.
 
     Args:
-        folder: where the files go.
+        folder: the run's; the weights go to its folder `checkpoints`.
+        ids: the name of each utterance of the frame store.
         keep_best: how many of the best to keep; those after the first as step=<step>.ckpt.
     """
     settings: dict[str, Any] = {
-        "dirpath": folder,
+        "dirpath": str(folder / "checkpoints"),
         "mode": "max",
         "every_n_epochs": 1,
         "save_on_train_epoch_end": False,
@@ -74,4 +102,8 @@ def checkpoints(folder: str, keep_best: int = 1) -> list[ModelCheckpoint]:
     if keep_best > 1:
         kept.append(NextBest(filename="{step}", save_top_k=keep_best, **best))
     # The latest comes last: it holds what the others know.
-    return [*kept, MovableCheckpoint(filename="last", **settings)]
+    return [
+        BestUtterances(folder, ids, kept[0]),
+        *kept,
+        MovableCheckpoint(filename="last", **settings),
+    ]

@@ -5,6 +5,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
@@ -85,6 +86,8 @@ class PhoneMetrics(Metric):
     Attributes:
         confusion: (classes, classes), int64, frames, rows true, columns predicted, over all ranks,
             as of the last `compute`.
+        utterances: (utterances, 3), int64: position in the frame store, labelled frames and right
+            ones, in the order of the store, likewise.
     """
 
     is_differentiable = False
@@ -92,15 +95,24 @@ class PhoneMetrics(Metric):
     _counts: Tensor
     _edits: Tensor
     _phones: Tensor
+    _by_utterance: list[Tensor] | Tensor
 
     def __init__(self, num_classes: int = NUM_PHONES) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+        self.utterances = torch.zeros(0, 3, dtype=torch.int64)
         # One place more than the matrix has: there go the frames that do not count.
         self.add_state("_counts", torch.zeros(num_classes**2 + 1, dtype=torch.int64), "sum")
         self.add_state("_edits", torch.tensor(0), "sum")
         self.add_state("_phones", torch.tensor(0), "sum")
+        self.add_state("_by_utterance", [], "cat")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was counted; a rank that gets no batch still has rows to give: none."""
+        super().reset()
+        self._by_utterance = [torch.zeros(0, 3, dtype=torch.int64, device=self.device)]
 
     def update(self, predictions: Tensor, batch: Batch) -> None:
         """Count a batch.
@@ -113,6 +125,9 @@ class PhoneMetrics(Metric):
         counted = batch.labels != IGNORE_LABEL
         place = (batch.labels * self.num_classes + classes).where(counted, self.num_classes**2)
         self._counts.scatter_add_(0, place.flatten(), torch.ones_like(place).flatten())
+        right = (classes == batch.labels) & counted
+        rows = torch.stack([batch.utterances, counted.sum(dim=1), right.sum(dim=1)], dim=1)
+        self._by_utterance = [*self._by_utterance, rows]
 
         columns = torch.stack([classes, batch.labels, counted]).to(torch.uint8).cpu().numpy()
         for predicted, label, kept in zip(*columns, strict=True):
@@ -121,8 +136,10 @@ class PhoneMetrics(Metric):
             self._edits += Levenshtein.distance(phones, _collapse(predicted[kept == 1]))
 
     def compute(self) -> dict[str, Tensor]:
-        """Give the scores, and set `confusion`."""
+        """Give the scores, and set `confusion` and `utterances`."""
         self.confusion = self._counts[:-1].view(self.num_classes, self.num_classes).clone()
+        rows = dim_zero_cat(self._by_utterance)
+        self.utterances = rows[rows[:, 0].argsort()]
         return {
             "frame_accuracy": self.confusion.trace() / self.confusion.sum(),
             "macro_f1": macro_f1(self.confusion),

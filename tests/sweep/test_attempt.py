@@ -24,6 +24,7 @@ from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.round import Tracking, Training
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome
+from phoneme_lightning.training.utterance_file import read_utterances, write_utterances
 
 HERE = str(Path(__file__).parent)
 LR = "model.optimizer.init_args.lr"
@@ -160,6 +161,7 @@ def leave(folder, trial, attempt, *, last=b"", step=1):
     (path / "checkpoints").mkdir(parents=True)
     (path / "config.yaml").write_text(f"step: {step}\n")
     (path / "metrics.csv").write_text(f"step,val/loss\n{step},1\n")
+    write_utterances(path, [("one", step, 0)])
     for name in ("best.ckpt", "last.ckpt"):
         with ZipFile(path / "checkpoints" / name, "w") as archive:
             archive.writestr("data", f"{name} at {step}" * 100)
@@ -193,6 +195,7 @@ def test_what_a_first_attempt_is_given(planned, launcher):
         "group": "lr_round",
         "job_type": "trial",
         "tags": ["all", "explore"],
+        "summary": {"val/frame_accuracy": "max"},
         "config": {
             **{"lr": 0.01, "weight_decay": 0.1, "arm": "all", "point": 0, "seed": 0},
             **{"round": "lr_round", "attempt": 1},
@@ -261,6 +264,7 @@ def test_a_further_attempt_goes_on_from_the_newest_whole_checkpoint(
     assert facts["argv"][2:4] == ["--ckpt_path", str(path / "checkpoints/last.ckpt")]
     assert (path / "config.yaml").read_text() == f"step: {goes_on_from}\n"
     assert read_metrics(path / "metrics.csv")[0]["step"] == goes_on_from
+    assert read_utterances(path) == {"one": (goes_on_from, 0)}
     for name in ("best.ckpt", "last.ckpt"):
         with ZipFile(path / "checkpoints" / name) as archive:
             assert archive.read("data").startswith(f"{name} at {goes_on_from}".encode())

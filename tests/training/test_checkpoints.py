@@ -6,6 +6,7 @@ import torch
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.training.curves import read_metrics
+from phoneme_lightning.training.utterance_file import read_utterances
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -27,7 +28,7 @@ def kept(folder):
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_the_best_are_kept_and_no_others_also_after_going_on(words, tmp_path, number):
+def test_the_best_are_kept_and_no_others_also_after_going_on(words, store24, tmp_path, number):
     folder = tmp_path / "run"
     PhonemeCLI(words(run__keep_best=number, model__optimizer__init_args__lr=0.02))
     for steps in (8, 16):
@@ -39,6 +40,10 @@ def test_the_best_are_kept_and_no_others_also_after_going_on(words, tmp_path, nu
         assert len(found) == number
         assert of_step[found.pop("best.ckpt")] == max(of_step.values())
         assert found == {f"step={step}.ckpt": step for step in found.values()}
+        counts = read_utterances(folder)
+        assert set(counts) == {store24.ids[row] for row in store24.split("utterance", "validation")}
+        right, frames = (sum(count[place] for count in counts.values()) for place in (1, 0))
+        assert right / frames == pytest.approx(max(of_step.values()))
         best = sorted(of_step.values(), reverse=True)
         assert sorted((of_step[step] for step in found.values()), reverse=True) == best[1:number]
 

@@ -77,6 +77,11 @@ def test_scores_over_batches_equal_plain_loops_over_all_frames(batches: list[Pai
     for labels, predicted in together:
         np.add.at(confusion, (labels, predicted), 1)
     assert (metrics.confusion.numpy() == confusion).all()
+    counts = [[len(y), sum(map(int.__eq__, y, p))] for y, p in together]
+    places = [place for pairs in batches for place in range(len(pairs))]
+    assert sorted(metrics.utterances.tolist()) == sorted(
+        [place, *count] for place, count in zip(places, counts, strict=True)
+    )
 
 
 def test_scores_and_classes_give_the_same() -> None:
@@ -112,7 +117,7 @@ def score_on_rank(rank: int, folder: str) -> None:
     metrics = PhoneMetrics(CLASSES)
     metrics.update(*make_batch(PER_RANK[rank]))
     scores = {name: float(value) for name, value in metrics.compute().items()}
-    torch.save((scores, metrics.confusion), f"{folder}/{rank}.pt")
+    torch.save((scores, metrics.confusion, metrics.utterances), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -120,6 +125,25 @@ def test_every_rank_gets_the_scores_of_all_ranks(tmp_path: Path) -> None:
     spawn(score_on_rank, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
     expected = naive_scores([pair for pairs in PER_RANK for pair in pairs])
     for rank in range(2):
-        scores, confusion = torch.load(f"{tmp_path}/{rank}.pt")
+        scores, confusion, utterances = torch.load(f"{tmp_path}/{rank}.pt")
+        assert sorted(utterances.tolist()) == [[0, 2, 1], [0, 4, 2], [1, 1, 1]]
         assert scores == pytest.approx(expected, rel=1e-5)
         assert confusion.sum() == 7
+
+
+def count_on_rank(rank: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/join", rank=rank, world_size=2)
+    metrics = PhoneMetrics(CLASSES)
+    for _ in range(2):  # what was counted before a reset is gone
+        metrics.reset()
+        if rank == 0:
+            metrics.update(*make_batch([([0, 1], [0, 2]), ([3], [3])]))
+    metrics.compute()
+    torch.save(metrics.utterances, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_a_rank_without_a_batch_adds_no_utterance(tmp_path: Path) -> None:
+    spawn(count_on_rank, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    for rank in range(2):
+        assert torch.load(f"{tmp_path}/{rank}.pt").tolist() == [[0, 2, 1], [1, 1, 1]]

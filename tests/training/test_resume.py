@@ -11,6 +11,7 @@ import torch
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import read_outcome
+from phoneme_lightning.training.utterance_file import UTTERANCES, read_utterances
 
 pytestmark = pytest.mark.usefixtures("alone")  # the checkpoint names the killer
 
@@ -67,6 +68,7 @@ def result(folder):
             {name: value for name, value in row.items() if name not in TIMINGS}
             for row in read_metrics(folder / "metrics.csv")
         ],
+        "utterances": read_utterances(folder),
         "outcome": replace(read_outcome(folder), seconds=0.0),
     }
 
@@ -119,7 +121,7 @@ def test_killed_and_resumed_equals_quiet(
 
     if copied:
         folder.mkdir()
-        for name in ("config.yaml", "metrics.csv"):
+        for name in ("config.yaml", "metrics.csv", UTTERANCES):
             shutil.copy(first / name, folder)
         shutil.copytree(first / "checkpoints", folder / "checkpoints")
         shutil.rmtree(first)
@@ -133,6 +135,7 @@ def test_killed_and_resumed_equals_quiet(
     assert found["rows"] == expected["rows"]
     assert found["files"] == expected["files"]
     assert found["best"] == expected["best"]
+    assert found["utterances"] == expected["utterances"]
     assert found["outcome"] == expected["outcome"]
     for name, tensor in expected["tensors"].items():
         assert torch.equal(tensor, found["tensors"][name]), name
