@@ -1,5 +1,6 @@
 """A round file in the making: every line that differs from its parent's says why."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,12 @@ from phoneme_lightning.sweep.yaml12 import dump_yaml
 
 __all__ = ["Draft", "render", "write_draft"]
 
-Path_ = tuple[str, ...]
+Keys = tuple[str, ...]
 
 WIDEST = 52
 """Column beyond which a comment stands above its line."""
+
+PLAIN = re.compile(r"[\w./+-]+")
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Draft:
     data: dict[str, Any]
     """What the file will say."""
 
-    reasons: dict[Path_, str] = field(default_factory=dict)
+    reasons: dict[Keys, str] = field(default_factory=dict)
     """Path of a key in the file -> why it has its value."""
 
     notes: list[str] = field(default_factory=list)
@@ -77,7 +80,7 @@ def render(draft: Draft) -> str:
     return "\n".join(written) + "\n"
 
 
-def _lines(tree: Mapping[str, Any], path: Path_, draft: Draft) -> Iterator[tuple[str, str | None]]:
+def _lines(tree: Mapping[str, Any], path: Keys, draft: Draft) -> Iterator[tuple[str, str | None]]:
     indent = "  " * len(path)
     for key, value in tree.items():
         here = (*path, key)
@@ -87,12 +90,23 @@ def _lines(tree: Mapping[str, Any], path: Path_, draft: Draft) -> Iterator[tuple
             yield f"{indent}{dump_yaml({key: None}).strip().removesuffix(' null')}", reason
             yield from _items(value, here, draft) if parts else _lines(value, here, draft)
             continue
-        first, *rest = dump_yaml({key: value}).splitlines()
+        first, *rest = _written(key, value)
         yield indent + first, reason or _inherited(here, draft)
         yield from ((indent + line, None) for line in rest)
 
 
-def _items(values: Sequence[Any], path: Path_, draft: Draft) -> Iterator[tuple[str, str | None]]:
+def _written(key: str, value: Any) -> list[str]:
+    """Write a leaf; a short list of plain values in one line."""
+    text = dump_yaml({key: value})
+    if isinstance(value, list) and value:
+        items = [line.strip().removeprefix("- ") for line in text.splitlines()[1:]]
+        row = f"{text.splitlines()[0]} [{', '.join(items)}]"
+        if all(PLAIN.fullmatch(item) for item in items) and len(row) <= WIDEST:
+            return [row]
+    return text.splitlines()
+
+
+def _items(values: Sequence[Any], path: Keys, draft: Draft) -> Iterator[tuple[str, str | None]]:
     dash = len("  " * len(path))
     for place, value in enumerate(values):
         lines = _lines(value, (*path, str(place)), draft)
@@ -101,7 +115,7 @@ def _items(values: Sequence[Any], path: Path_, draft: Draft) -> Iterator[tuple[s
         yield from lines
 
 
-def _inherited(path: Path_, draft: Draft) -> str | None:
+def _inherited(path: Keys, draft: Draft) -> str | None:
     """A line without a reason of its own has that of what it stands in, else the parent's."""
     above = any(path[:count] in draft.reasons for count in range(1, len(path)))
     return None if above else f"as in {draft.parent}"

@@ -1,6 +1,7 @@
 """The next round, drafted from what a round taught."""
 
 import copy
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.arms import arms
 from phoneme_lightning.sweep.drafts.carry import lengthen, scale_interval
-from phoneme_lightning.sweep.drafts.contenders import contenders, settled
+from phoneme_lightning.sweep.drafts.contenders import contenders
 from phoneme_lightning.sweep.drafts.draft import Draft
-from phoneme_lightning.sweep.drafts.ranges import move_ranges
+from phoneme_lightning.sweep.drafts.ranges import LEARNING_RATE, move_ranges
+from phoneme_lightning.sweep.drafts.settle import LENGTH, settle
+from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder
@@ -21,9 +24,7 @@ from phoneme_lightning.sweep.records import OPEN
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.yaml12 import load_yaml
 
-__all__ = ["begin_draft", "change_steps", "draft_next", "next_name", "settle"]
-
-LENGTH = "trainer.max_steps"
+__all__ = ["begin_draft", "change_steps", "draft_next", "next_name"]
 
 
 def next_name(name: str) -> str:
@@ -120,64 +121,6 @@ def draft_next(
     return draft
 
 
-def settle(draft: Draft, evidence: Evidence, arm: str, base: Mapping[str, Any]) -> None:
-    """Fix what an arm sets: the question that it answers is not asked again.
-
-    Args:
-        draft: changed in place.
-        evidence: the round.
-        arm: the one that is left.
-        base: what the base configs give, nested.
-    """
-    round = evidence.round
-    if not round.scientific:
-        return
-    best = evidence.completed(arm)[0]
-    chosen = next(one for one in arms(round) if one.name == arm)
-    why = f"{arm} led in {round.name}"
-    for key, value in settled(evidence, arm, best, base).items():
-        if key == LENGTH:
-            draft.set(("training", "steps"), value, why)
-        else:
-            draft.set(("fixed", key), value, why)
-            draft.caveat(f"{key.rsplit('.', 1)[-1]} is {value}, as {round.name} found it best.")
-    for key, bucket in chosen.ranges.items():
-        place = draft.data["scientific"][key]["range"]
-        draft.set(
-            ("nuisance", key),
-            {**place, "low": bucket.at(0.0), "high": bucket.at(1.0)},
-            f"the part of its range that led in {round.name}",
-        )
-    draft.data.pop("scientific")
-    _settle_conditions(draft, round, arm)
-
-
-def _settle_conditions(draft: Draft, round: Round, arm: str) -> None:
-    """Merge what held for the arm alone, and drop what held for others."""
-    chosen = next(one for one in arms(round) if one.name == arm)
-    kept = []
-    for written in draft.data.pop("conditional", []):
-        when = dict(written["when"])
-        known = {**chosen.labels, **chosen.settings, "arm": arm}
-        about = {key: wanted for key, wanted in when.items() if key in known}
-        if any(not _matches(known, chosen.settings, key, one) for key, one in about.items()):
-            continue
-        rest = {key: wanted for key, wanted in when.items() if key not in known}
-        if rest:
-            kept.append({**written, "when": rest})
-            continue
-        for part in ("nuisance", "derived", "fixed"):
-            for key, value in written.get(part, {}).items():
-                draft.set((part, key), value, f"held for {arm} in {round.name}")
-    if kept:
-        draft.data["conditional"] = kept
-
-
-def _matches(labels: Mapping[str, Any], values: Mapping[str, Any], key: str, wanted: Any) -> bool:
-    options = [*wanted, wanted] if isinstance(wanted, list) else [wanted]
-    return labels.get(key) in options or values.get(key) in options
-
-
 def _drop_arms(draft: Draft, evidence: Evidence, kept: Mapping[str, str]) -> None:
     """Take out values of which every arm is clearly behind."""
     every = arms(evidence.round)
@@ -189,6 +132,7 @@ def _drop_arms(draft: Draft, evidence: Evidence, kept: Mapping[str, str]) -> Non
         if not gone:
             continue
         written = draft.data["scientific"][key]["values"]
+        stays: Any
         why = f"{', '.join(gone)} dropped: clearly behind in {evidence.round.name}"
         if isinstance(written, Mapping):
             stays = {name: one for name, one in written.items() if " ".join(name.split()) in left}
@@ -239,6 +183,15 @@ def change_steps(draft: Draft, round: Round, base: Mapping[str, Any], steps: int
     every = scale_interval(round.training.evaluate_every, before, steps)
     draft.set(("training", "steps"), steps, why)
     draft.set(("training", "evaluate_every"), every, "as many validations as before")
+    longest = round.budget.trial_time
+    if longest:
+        time = Duration(f"{math.ceil(longest * steps / before)}s")
+        draft.set(("budget", "trial_time"), str(time), "in proportion to the steps")
+    rate = draft.data.get("nuisance", {}).get(LEARNING_RATE, {})
+    if steps > before and "low" in rate:
+        low, lowest = float(f"{rate['low'] * before / steps:.2g}"), (rate.get("hard") or [0])[0]
+        why = f"longer fits want smaller rates; was {rate['low']:g}"
+        draft.set(("nuisance", LEARNING_RATE, "low"), max(low, lowest or 0), why)
     written = {**draft.data.get("overrides", {}), **draft.data.get("fixed", {})}
     changes, reasons = lengthen({**flatten(base), **flatten(written)}, before, steps)
     for key, value in changes.items():

@@ -127,7 +127,8 @@ def _made(
         new_low, new_high = round(new_low), round(new_high)
     if new_low >= new_high:
         return Refined(space)
-    return Refined(replace(space, low=new_low, high=new_high), why_low, why_high)
+    moved = {"low": new_low, "high": new_high}
+    return Refined(replace(space, **moved), why_low, why_high)  # type: ignore[arg-type]
 
 
 def _round(value: float, towards: Callable[[float], int]) -> float:

@@ -109,7 +109,10 @@ def _at_bound(evidence: Evidence, side: Side, verdict: Verdict, bounds: int) -> 
         "bounds": bounds,
         "proposed": new,
     }
-    action = f"set {_name(upper)} of {key} to {new:.3g} in a new round"
+    action = (
+        f"phoneme-sweep next-round {evidence.round.name}  # {_name(upper)} of {key} becomes "
+        f"{new:.3g}"
+    )
     return Finding(
         "boundary", verdict, sentence, numbers, f"axis:{key}", action, branch.arm, key, "D1"
     )

@@ -69,10 +69,13 @@ def infeasible(evidence: Evidence) -> list[Finding]:
             sentence += _where(sides[0])
             if sides[0].beyond:
                 bound = "high" if sides[0].upper else "low"
-                action = f"set {bound} of {sides[0].key} to {sides[0].value:.3g}"
+                action = (
+                    f"phoneme-sweep next-round {evidence.round.name}  # {bound} of {sides[0].key} "
+                    f"becomes {sides[0].value:.3g}, or less wide"
+                )
         elif verdict in ("warn", "block"):
             sentence += " They lie all over the space, as they do where there is a bug."
-            action = f"read the log of {bad[0].trial}"
+            action = f"phoneme-sweep repro {evidence.round.name} {bad[0].trial}  # read its log"
         found.append(
             Finding(
                 "infeasible",

@@ -49,7 +49,7 @@ def edge(evidence: Evidence) -> list[Finding]:
                     "chance_of_optimum_inside": rise.still,
                 },
                 f"axis:{limit.key}",
-                "lengthen model.warmup_steps, or clip gradients",
+                f"phoneme-sweep probe lr {evidence.round.name}  # then warm up longer, or clip",
                 branch.arm,
                 limit.key,
                 "G1",
@@ -103,7 +103,8 @@ def spikes(evidence: Evidence) -> list[Finding]:
                         "jumps": int((above > JUMP).sum()),
                     },
                     "gradients",
-                    "set trainer.gradient_clip_val to the 90th percentile of train/grad_norm",
+                    f"phoneme-sweep probe lr {evidence.round.name}  # then clip at the 90th "
+                    "percentile of train/grad_norm",
                     arm,
                     None,
                     "G1",

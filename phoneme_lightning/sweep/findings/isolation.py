@@ -74,7 +74,7 @@ def isolation(evidence: Evidence) -> list[Finding]:
     luck = "more than luck explains" if clear else "which may be luck"
     numbers = {"arms": rows, "leader": first, "lead": by, "chance": chance, "clear": clear}
     sentence = f"{first} leads {second} by {by:.2g} (means of the best {TOP}), {luck}."
-    action = "train the best point of each again with fresh seeds"
+    action = f"phoneme-sweep confirm {evidence.round.name}"
     return [Finding("isolation", "info", sentence, numbers, "isolation", action, playbook="D5")]
 
 

@@ -61,6 +61,7 @@ def late_noise(evidence: Evidence) -> list[Finding]:
         f"value is {premium:.2g} of luck."
     )
     action = (
-        "rank by objective.selection: last, let the learning rate decay, or average the weights"
+        f"phoneme-sweep leaderboard {evidence.round.name} --by last  # and let the learning rate "
+        "decay, or average the weights"
     )
     return [Finding("late_noise", "warn", sentence, numbers, "curves", action, playbook="D4")]

@@ -55,7 +55,8 @@ def length(evidence: Evidence) -> list[Finding]:
             f"{late:.0%} of the good trials are best in the last quarter of training, which still "
             f"brought {gain:.2g}: longer training would do better."
         )
-        action = f"set training.steps to {2 * evidence.round.training.steps} in a new round"
+        more = 2 * evidence.round.training.steps
+        action = f"phoneme-sweep next-round {evidence.round.name}  # training.steps becomes {more}"
         return [Finding("length", "warn", sentence, numbers, "best_step", action, playbook="F2")]
     if len(early) >= FEWEST_TRIALS:
         rest = float(np.mean(early))
@@ -66,7 +67,10 @@ def length(evidence: Evidence) -> list[Finding]:
                 "The good trials are as good after a tenth of training as after all of it: far "
                 "fewer steps would do."
             )
-            action = f"set training.steps to {max(1, evidence.round.training.steps // 4)}"
+            fewer = max(1, evidence.round.training.steps // 4)
+            action = (
+                f"phoneme-sweep next-round {evidence.round.name}  # training.steps becomes {fewer}"
+            )
             return [
                 Finding("length", "warn", sentence, numbers, "best_step", action, playbook="F2")
             ]

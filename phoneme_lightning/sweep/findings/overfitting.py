@@ -70,7 +70,8 @@ def overfitting(evidence: Evidence) -> list[Finding]:
                     "chance": min(1.0, chance * len(arms)),
                 },
                 "curves",
-                "add or tune dropout, weight decay or label smoothing in the next round",
+                f"phoneme-sweep next-round {evidence.round.name} --ask "
+                "'model.label_smoothing=[0, 0.1]'  # or dropout, or weight decay",
                 arm,
                 None,
                 "D4",

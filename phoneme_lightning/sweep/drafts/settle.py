@@ -1,0 +1,104 @@
+"""A question that is answered: what its winner sets becomes fixed."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from phoneme_lightning.sweep.arms import Arm, arms
+from phoneme_lightning.sweep.design_file import Row
+from phoneme_lightning.sweep.drafts.draft import Draft
+from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.keys import flatten
+from phoneme_lightning.sweep.overrides import leaves, overrides
+from phoneme_lightning.sweep.records import TrialRecord
+from phoneme_lightning.sweep.round import Round
+
+__all__ = ["LENGTH", "settle"]
+
+LENGTH = "trainer.max_steps"
+
+
+def settle(
+    draft: Draft,
+    evidence: Evidence,
+    arm: str,
+    base: Mapping[str, Any],
+    open_yet: Collection[str] = (),
+) -> None:
+    """Fix what an arm sets: the question that it answers is not asked again.
+
+    Args:
+        draft: changed in place.
+        evidence: the round.
+        arm: the one that is left.
+        base: what the base configs give, nested.
+        open_yet: keys that are not fixed.
+    """
+    round = evidence.round
+    if not round.scientific:
+        return
+    best = evidence.completed(arm)[0]
+    chosen = next(one for one in arms(round) if one.name == arm)
+    why = f"{arm} led in {round.name}"
+    for key, value in _settled(evidence, arm, best, base).items():
+        if key == LENGTH:
+            draft.set(("training", "steps"), value, why)
+        elif key not in open_yet:
+            draft.set(("fixed", key), value, why)
+            draft.caveat(f"{key.rsplit('.', 1)[-1]} is {value}, as {round.name} found it best.")
+    for key, bucket in chosen.ranges.items():
+        place = draft.data["scientific"][key]["range"]
+        draft.set(
+            ("nuisance", key),
+            {**place, "low": bucket.at(0.0), "high": bucket.at(1.0)},
+            f"the part of its range that led in {round.name}",
+        )
+    draft.data.pop("scientific")
+    _settle_conditions(draft, round, arm)
+
+
+def _settle_conditions(draft: Draft, round: Round, arm: str) -> None:
+    """Merge what held for the arm alone, and drop what held for others."""
+    chosen = next(one for one in arms(round) if one.name == arm)
+    kept = []
+    for written in draft.data.pop("conditional", []):
+        when = dict(written["when"])
+        known = {**chosen.labels, **chosen.settings, "arm": arm}
+        about = {key: wanted for key, wanted in when.items() if key in known}
+        if any(not _matches(known, chosen.settings, key, one) for key, one in about.items()):
+            continue
+        rest = {key: wanted for key, wanted in when.items() if key not in known}
+        if rest:
+            kept.append({**written, "when": rest})
+            continue
+        for part in ("nuisance", "derived", "fixed"):
+            for key, value in written.get(part, {}).items():
+                draft.set((part, key), value, f"held for {arm} in {round.name}")
+    if kept:
+        draft.data["conditional"] = kept
+
+
+def _matches(labels: Mapping[str, Any], values: Mapping[str, Any], key: str, wanted: Any) -> bool:
+    options = [*wanted, wanted] if isinstance(wanted, list) else [wanted]
+    return labels.get(key) in options or values.get(key) in options
+
+
+def _settled(
+    evidence: Evidence, arm: str, best: TrialRecord, base: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give what an arm sets, by dotted key, whole: a class with its init_args."""
+    chosen = next(one for one in arms(evidence.round) if one.name == arm)
+    row = Row(best.trial, best.arm, best.point, best.seed, dict(best.values))
+    whole = flatten(overrides(evidence.round, row, base))
+    wanted = _prefixes(chosen, flatten(base))
+    searched = best.values.keys() - chosen.values.keys()
+    return {
+        key: value
+        for key, value in whole.items()
+        if key not in searched and any(key == one or key.startswith(f"{one}.") for one in wanted)
+    }
+
+
+def _prefixes(arm: Arm, base: Mapping[str, Any]) -> list[str]:
+    """Give what stands under the keys of an arm: a class brings its init_args."""
+    keys = leaves(arm.settings, base)
+    return [key.removesuffix(".class_path") for key in keys]
