@@ -140,6 +140,23 @@ def _drop_arms(draft: Draft, evidence: Evidence, kept: Mapping[str, str]) -> Non
             labels = list(dict.fromkeys(arm.labels[key] for arm in every))
             stays = [one for one, name in zip(written, labels, strict=True) if name in left]
         draft.set(("scientific", key, "values"), stays, why)
+        _drop_conditions(draft, key, gone)
+    _drop_conditions(draft, "arm", [arm.name for arm in every if arm.name not in kept])
+
+
+def _drop_conditions(draft: Draft, key: str, gone: Sequence[str]) -> None:
+    """Take values that are no more out of the conditions on a key."""
+    left = []
+    for part in draft.data.pop("conditional", []):
+        wanted = part["when"].get(key)
+        options = wanted if isinstance(wanted, list) else [wanted]
+        stay = [one for one in options if one not in gone]
+        if key not in part["when"] or stay:
+            if len(stay) < len(options):
+                part["when"] = {**part["when"], key: stay}
+            left.append(part)
+    if left:
+        draft.data["conditional"] = left
 
 
 def _points(draft: Draft, evidence: Evidence, findings: Sequence[Finding]) -> None:

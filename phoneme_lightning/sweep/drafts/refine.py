@@ -25,7 +25,7 @@ GOOD = 4
 WORTH = 0.75
 """Share of a range that a narrower one must not exceed, or the range stays as it is."""
 
-FLAT = 3.0
+FLAT = 4.0
 """Seed-sigma that a hyperparameter must be unable to cost, or it counts as one that matters."""
 
 

@@ -1,6 +1,6 @@
 """A question that is answered: what its winner sets becomes fixed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from phoneme_lightning.sweep.arms import Arm, arms
@@ -62,11 +62,11 @@ def _settle_conditions(draft: Draft, round: Round, arm: str) -> None:
     kept = []
     for written in draft.data.pop("conditional", []):
         when = dict(written["when"])
-        known = {**chosen.labels, **chosen.settings, "arm": arm}
-        about = {key: wanted for key, wanted in when.items() if key in known}
-        if any(not _matches(known, chosen.settings, key, one) for key, one in about.items()):
+        told = ({**chosen.labels, "arm": arm}, chosen.settings)
+        about = {key: one for key, one in when.items() if any(key in its for its in told)}
+        if not all(_matches(told, key, wanted) for key, wanted in about.items()):
             continue
-        rest = {key: wanted for key, wanted in when.items() if key not in known}
+        rest = {key: wanted for key, wanted in when.items() if key not in about}
         if rest:
             kept.append({**written, "when": rest})
             continue
@@ -77,9 +77,9 @@ def _settle_conditions(draft: Draft, round: Round, arm: str) -> None:
         draft.data["conditional"] = kept
 
 
-def _matches(labels: Mapping[str, Any], values: Mapping[str, Any], key: str, wanted: Any) -> bool:
+def _matches(told: Sequence[Mapping[str, Any]], key: str, wanted: Any) -> bool:
     options = [*wanted, wanted] if isinstance(wanted, list) else [wanted]
-    return labels.get(key) in options or values.get(key) in options
+    return any(its[key] in options for its in told if key in its)
 
 
 def _settled(
@@ -90,7 +90,8 @@ def _settled(
     row = Row(best.trial, best.arm, best.point, best.seed, dict(best.values))
     whole = flatten(overrides(evidence.round, row, base))
     wanted = _prefixes(chosen, flatten(base))
-    searched = best.values.keys() - chosen.values.keys()
+    searched = {*best.values.keys() - chosen.values.keys(), *evidence.round.derived}
+    searched |= {key for part in evidence.round.conditional for key in part.derived}
     return {
         key: value
         for key, value in whole.items()

@@ -22,7 +22,9 @@ MANY_KEYS, POINTS_FOR_MANY = 5, 20
 
 
 def adam_tier(case: Case) -> Iterator[Found]:
-    """Few points, few settings of Adam."""
+    """Few points, few settings of Adam; a list of points searches nothing."""
+    if case.round.sampler.kind == "list":
+        return
     points = case.round.budget.points
     betas = [
         zip(("beta1", "beta2"), map(names_in, template), strict=False)
@@ -134,8 +136,7 @@ def coverage(case: Case) -> Iterator[Found]:
     arm, spaces = max(case.arms, key=lambda pair: len(pair[1]))
     keys = len(spaces)
     enough = max(2 * keys, POINTS_FOR_MANY if keys > MANY_KEYS else 0)
-    adaptive = case.round.sampler.kind in ("gp", "tpe")
-    if points < enough and not adaptive:
+    if points < enough and case.round.sampler.kind in ("halton", "grid"):
         yield (
             "warning",
             "budget.points",

@@ -1,0 +1,182 @@
+"""A draft says what the findings said, stays a round that runs, and says why."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.arms import arms
+from phoneme_lightning.sweep.design import design
+from phoneme_lightning.sweep.drafts.draft import render
+from phoneme_lightning.sweep.drafts.exploit import draft_exploit
+from phoneme_lightning.sweep.drafts.longer import draft_longer
+from phoneme_lightning.sweep.drafts.next_round import draft_next, next_name
+from phoneme_lightning.sweep.keys import flatten
+from phoneme_lightning.sweep.lint import lint
+from phoneme_lightning.sweep.overrides import overrides
+from phoneme_lightning.sweep.round_file import parse_round, read_round
+from phoneme_lightning.sweep.yaml12 import load_yaml
+
+SWEEPS = Path(__file__).parents[3] / "sweeps"
+LR = "model.optimizer.init_args.lr"
+DROPOUT = "model.backbone.init_args.dropout"
+EXPLORE = [
+    path.stem for path in sorted(SWEEPS.glob("*.yaml")) if read_round(path).phase == "explore"
+]
+
+
+def valley(row, best=0.007, width=1.0):
+    """Give a score that is best at a learning rate."""
+    return 0.8 - 0.03 * (math.log10(row.values[LR] / best) / width) ** 2
+
+
+def lead(*ahead):
+    """Give scores of which some arms' are far better."""
+
+    return lambda row: 0.7 + 0.1 * (row.arm in ahead)
+
+
+@pytest.mark.parametrize("make", [draft_next, draft_exploit, draft_longer])
+@pytest.mark.parametrize("name", EXPLORE)
+def test_a_draft_of_every_shipped_round_runs(name, make, finish):
+    leader = arms(read_round(SWEEPS / f"{name}.yaml"))[-1].name
+    done = finish(name, lead(leader))
+    draft = make(*done, **({"steps": 5000} if make is draft_longer else {}))
+    round = parse_round(load_yaml(render(draft), "draft"), draft.name)
+    assert round == draft.round()
+    assert not [one for one in lint(round) if one.severity == "error"]
+    assert round.goal.parent == name
+    assert not round.scientific
+    wanted = overrides(done.evidence.round, _row(done, leader))
+    for row in design(round):
+        got = overrides(round, row)
+        assert got["model"].get("backbone", {}).get("class_path") == wanted["model"].get(
+            "backbone", {}
+        ).get("class_path")
+
+
+def _row(done, arm):
+    return next(row for row in design(done.evidence.round) if row.arm == arm)
+
+
+@pytest.mark.parametrize("name", EXPLORE)
+def test_every_change_says_why(name, finish):
+    done = finish(name, lead(arms(read_round(SWEEPS / f"{name}.yaml"))[0].name))
+    draft = draft_next(*done)
+    before = flatten(load_yaml(done.folder.source.read_text("utf-8"), name))
+    for path, value in leaves(draft.data):
+        if before.get(".".join(path)) != value:
+            assert any(path[:count] in draft.reasons for count in range(1, len(path) + 1)), path
+    said = re.sub(r"\s+", " ", render(draft))
+    assert all(reason in said for path, reason in draft.reasons.items() if _is_there(draft, path))
+
+
+def leaves(tree, above=()):
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _is_there(draft, path):
+    place = draft.data
+    for key in path:
+        place = place[int(key)] if isinstance(place, list) else place.get(key)
+        if place is None:
+            return False
+    return True
+
+
+def test_what_is_clearly_behind_is_dropped_and_what_is_open_is_asked_again(finish):
+    done = finish("regularise_round3", lead("dropout", "smoothing"))
+    draft = draft_next(*done)
+    assert [arm.name for arm in arms(draft.round())] == ["dropout", "smoothing"]
+    assert draft.round().goal.question == done.evidence.round.goal.question
+    with pytest.raises(InputError, match="--ask is .*open between"):
+        draft_next(*done, ask={DROPOUT: [0, 0.3]})
+
+
+def test_an_arm_that_was_not_tuned_as_well_is_kept(finish):
+    def score(row):
+        at_bound = 0.03 * math.log10(row.values[LR] / 0.1) if row.arm == "constant" else 0
+        return 0.8 + at_bound - 0.1 * (row.arm == "constant")
+
+    draft = draft_next(*finish("lr_round1", score))
+    assert {arm.name for arm in arms(draft.round())} == {"constant", "cosine"}
+
+
+def test_a_bound_moves_as_its_finding_proposes(finish):
+    done = finish("lr_round1", lambda row: 0.8 + 0.03 * math.log10(row.values[LR]))
+    (bound,) = {one.numbers["proposed"] for one in done.findings if one.rule == "boundary"}
+    draft = draft_next(*done)
+    space = draft.round().nuisance[LR]
+    assert (space.low, space.high) == (3e-4, bound)
+    assert "rose up to the old bound" in draft.reasons["nuisance", LR, "high"]
+
+
+def test_a_range_closes_around_its_good_trials_and_never_loses_the_best(finish):
+    done = finish("lr_round1", lambda row: valley(row, width=0.3))
+    space = draft_next(*done).round().nuisance[LR]
+    assert 3e-4 < space.low < 0.007 < space.high < 1e-1
+    assert space.low < done.evidence.completed("cosine")[0].values[LR] < space.high
+
+
+def test_a_range_ends_where_trials_stop_working(finish):
+    done = finish("lr_round1", lambda row: 0.8 if row.values[LR] < 0.03 else None)
+    works = [r.values[LR] for r in done.evidence.trials if r.state == "completed"]
+    space = draft_next(*done).round().nuisance[LR]
+    assert space.low == 3e-4
+    assert max(works) <= space.high < 1.1 * max(works)
+
+
+def test_what_did_not_matter_is_fixed_with_a_caveat_but_never_the_learning_rate(finish):
+    decay = "model.optimizer.init_args.weight_decay"
+    spaces = {"nuisance": {decay: {"dist": "log", "low": 1e-4, "high": 1e-1}}}
+    told = {**spaces, "fixed": None}
+    done = finish("lr_round1", lambda row: lead("cosine")(row) + 0 * row.values[decay], **told)
+    draft = draft_next(*done)
+    assert list(draft.round().nuisance) == [LR]
+    assert decay in draft.round().fixed
+    assert any("weight_decay" in one for one in draft.round().caveats)
+
+    def matters(row):
+        return lead("cosine")(row) - 0.02 * (math.log10(row.values[decay]) + 2.5) ** 2
+
+    done.folder.path.rename(done.folder.path.with_name("first"))
+    assert decay in draft_next(*finish("lr_round1", matters, **told)).round().nuisance
+
+
+def test_a_new_question_takes_the_place_of_the_answered_one(finish):
+    done = finish("lr_round1", lead("cosine"))
+    draft = draft_next(*done, ask={DROPOUT: [0, 0.3]}, question="Does dropout help?")
+    round = draft.round()
+    assert round.scientific[DROPOUT].values == [0, 0.3]
+    assert round.fixed["model.schedule"] == "cosine"
+    assert round.goal.question == "Does dropout help?"
+    assert round.sampler.seed == done.evidence.round.sampler.seed + 1
+
+
+def test_longer_training_keeps_as_many_validations_and_carries_the_schedule(finish):
+    done = finish("lr_round1", lead("cosine"), overrides={"model.warmup_steps": 30})
+    before = done.evidence.round
+    round = draft_next(*done, steps=1800).round()
+    assert round.training.steps == 1800
+    assert round.training.evaluate_every == 3 * before.training.evaluate_every
+    assert round.budget.trial_time == 3 * before.budget.trial_time
+    assert round.overrides == before.overrides
+
+
+def test_there_must_be_something_to_learn_from(finish):
+    done = finish("lr_round1", lambda row: None)
+    with pytest.raises(InputError, match="no trial of lr_round1 is completed"):
+        draft_next(*done)
+
+
+@pytest.mark.parametrize(
+    ("name", "following"), [("lr_round1", "lr_round2"), ("arm9", "arm10"), ("first", "first_next")]
+)
+def test_names_count_on(name, following):
+    assert next_name(name) == following
