@@ -12,6 +12,7 @@ from phoneme_lightning.errors import InputError, run_command
 from phoneme_lightning.sweep.decisions.parsers import add_commands as add_decisions
 from phoneme_lightning.sweep.drafts.parsers import add_commands as add_drafts
 from phoneme_lightning.sweep.probes.parsers import add_commands as add_probes
+from phoneme_lightning.sweep.report.parsers import add_commands as add_report
 
 __all__ = ["main"]
 
@@ -20,6 +21,7 @@ ROOT = Path("runs/rounds")
 AddCommand = Callable[[str, str], argparse.ArgumentParser]
 
 ROOMS: Mapping[str, Callable[[AddCommand, AddCommand], None]] = {
+    "report": add_report,
     "decisions": add_decisions,
     "drafts": add_drafts,
     "probes": add_probes,
@@ -128,8 +130,6 @@ def build_parser() -> argparse.ArgumentParser:
 
     diagnose = on_round("diagnose", "Judge a round: what it shows, and whether to believe it.")
     diagnose.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
-
-    on_round("report", "Write a round as one page of HTML: report.html in its folder.")
 
     for room, add_commands in ROOMS.items():
         add_commands(partial(command, room=room), partial(on_round, room=room))

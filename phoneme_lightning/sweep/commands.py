@@ -159,16 +159,6 @@ def diagnose(round: str, root: Path, as_json: bool) -> int:
     return int(any(finding.verdict == "block" for finding in findings))
 
 
-def report(round: str, root: Path) -> None:
-    from phoneme_lightning.sweep.findings.diagnose import diagnose
-    from phoneme_lightning.sweep.findings.evidence import read_evidence
-    from phoneme_lightning.sweep.report.write import write_report
-
-    folder, _ = _open(round, root)
-    evidence = read_evidence(folder)
-    print(write_report(folder, evidence, diagnose(evidence)))
-
-
 def extend(round: str, root: Path, points: int) -> None:
     from phoneme_lightning.sweep.design import read_design
     from phoneme_lightning.sweep.ledger import Ledger

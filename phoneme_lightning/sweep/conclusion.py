@@ -19,7 +19,6 @@ from phoneme_lightning.sweep.leaderboard import (
 )
 from phoneme_lightning.sweep.looks import look
 from phoneme_lightning.sweep.records import TrialRecord, read_records
-from phoneme_lightning.sweep.report.wandb_round import log_round
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.scores import name_best
 from phoneme_lightning.sweep.screen import make_console
@@ -52,7 +51,7 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     order = ranked(records, round.objective)
     if order:
         _look(folder, order[0], round.budget.threads)
-    tracked = log_round(folder, round, records)
+    tracked = None if round.tracking.wandb == "disabled" else _track(folder)
     if tracked and tracked.name.startswith("offline-run"):
         print(f"W&B has tracked it offline: upload it with phoneme-sweep sync {folder.name}")
     failed = [record for record in records if record.state == "failed"]
@@ -64,6 +63,24 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     print(name_best(folder.path.parent.parent))
     print(f"all of this round: {folder.path}")
     return 1 if failed or not order else 0
+
+
+def _track(folder: RoundFolder) -> Path | None:
+    """Give W&B the round, with its page; give the folder of that run, if there is one."""
+    from phoneme_lightning.sweep.findings.diagnose import diagnose
+    from phoneme_lightning.sweep.findings.evidence import read_evidence
+    from phoneme_lightning.sweep.report.wandb_round import log_round
+    from phoneme_lightning.sweep.report.write import write_report
+
+    try:
+        evidence = read_evidence(folder)
+        findings = diagnose(evidence)
+        write_report(folder, evidence, findings)
+        return log_round(folder, evidence, findings)
+    except Exception as error:  # the round has ended well, whatever its report meets
+        again = f"phoneme-sweep report {folder.name} --wandb"
+        print(f"no report ({type(error).__name__}: {error}); once that is mended: {again}")
+        return None
 
 
 def _look(folder: RoundFolder, best: TrialRecord, threads: int) -> None:

@@ -2,13 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.leaderboard import arm_rows, mixed, trial_rows
 from phoneme_lightning.sweep.report.html import details, paragraph, plain, slug, table
 
-__all__ = ["ORDER", "caveats", "commands", "leaderboard", "list_findings"]
+__all__ = [
+    "ORDER",
+    "caveat_lines",
+    "caveats",
+    "commands",
+    "leaderboard",
+    "list_findings",
+    "without_arms_twice",
+]
 
 ORDER = ("block", "warn", "unknown", "info", "ok")
 """Of findings, the worst first."""
@@ -18,14 +27,17 @@ MOST_ROWS = 200
 """Rows of the whole leaderboard; the rest stands in `phoneme-sweep export`."""
 
 
+def without_arms_twice(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Leave the hyperparameter that names the arms out of a leaderboard, which has the arms."""
+    columns = list(rows[0]) if rows else []
+    once = [c for c in columns if c == "arm" or any(str(row[c]) != row["arm"] for row in rows)]
+    return [{column: row[column] for column in once} for row in rows]
+
+
 def leaderboard(evidence: Evidence) -> str:
     """Give the best trial of each arm, the best trials, and all of them folded away."""
     objective = evidence.round.objective
-    rows = trial_rows(evidence.trials, objective)
-    columns = list(rows[0]) if rows else []
-    # The hyperparameter that names the arms would stand there twice.
-    once = [c for c in columns if c == "arm" or any(str(row[c]) != row["arm"] for row in rows)]
-    rows = [{column: row[column] for column in once} for row in rows]
+    rows = without_arms_twice(trial_rows(evidence.trials, objective))
     ordered = [row for row in rows if row["rank"]]
     best = ordered[:SHOWN]
     if all(row["state"] == "completed" for row in best):
@@ -81,8 +93,8 @@ def list_findings(findings: Sequence[Finding], drawn: Iterable[str]) -> str:
     return told
 
 
-def caveats(evidence: Evidence) -> str:
-    """List for what the answer may not hold."""
+def caveat_lines(evidence: Evidence) -> list[str]:
+    """Say for what the answer may not hold, a line a caveat."""
     round = evidence.round
     lines = [
         *round.caveats,
@@ -95,6 +107,12 @@ def caveats(evidence: Evidence) -> str:
     ]
     if len(round.seeds) == 1:
         lines.append(f"Each point was trained with one seed, {round.seeds[0]}.")
+    return lines
+
+
+def caveats(evidence: Evidence) -> str:
+    """List for what the answer may not hold."""
+    lines = caveat_lines(evidence)
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 

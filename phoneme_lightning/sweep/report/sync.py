@@ -8,7 +8,11 @@ from pathlib import Path
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder
 
-__all__ = ["offline_runs", "sync"]
+__all__ = ["NO_KEY", "offline_runs", "sync"]
+
+NO_KEY = (
+    "W&B has no API key here: `wandb login`, or set WANDB_API_KEY (from https://wandb.ai/authorize)"
+)
 
 HEADER_BYTES = 7
 """All that a run holds whose process was killed before its first block was written."""
@@ -62,9 +66,6 @@ def sync(folder: RoundFolder, *, dry_run: bool = False) -> int:
     import wandb
 
     if not wandb.login(prompt=False, verify=False):
-        raise InputError(
-            f"{len(runs)} runs of {folder.name} wait, but W&B has no API key here: `wandb login`, "
-            "or set WANDB_API_KEY (from https://wandb.ai/authorize)"
-        )
+        raise InputError(f"{len(runs)} runs of {folder.name} wait, but {NO_KEY}")
     command = [sys.executable, "-m", "wandb", "sync", *map(str, runs)]
     return subprocess.run(command, check=False).returncode

@@ -1,4 +1,4 @@
-"""The W&B run that ends a round: its leaderboard, its design, its best."""
+"""The W&B run that ends a round: leaderboard and findings as tables, the figures, the page."""
 
 import hashlib
 import re
@@ -9,10 +9,14 @@ from typing import Any
 import yaml
 
 from phoneme_lightning.sweep.design import read_design
+from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.leaderboard import arm_rows, mixed, ranked, trial_rows
 from phoneme_lightning.sweep.looks import read_looks
-from phoneme_lightning.sweep.records import TrialRecord
+from phoneme_lightning.sweep.report.answer import answer
+from phoneme_lightning.sweep.report.gallery import drawings
+from phoneme_lightning.sweep.report.html import plain
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.training.run import say
 from phoneme_lightning.training.wandb_logger import WandbSettings, finish_wandb, start_wandb
@@ -30,17 +34,18 @@ def round_id(round: Round) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_-]', '-', round.name)[:40]}-round-{digest}"
 
 
-def log_round(folder: RoundFolder, round: Round, records: Sequence[TrialRecord]) -> Path | None:
+def log_round(folder: RoundFolder, evidence: Evidence, findings: Sequence[Finding]) -> Path | None:
     """Log a round, in a run of job type `round` in the group of its trials; never raise.
 
     Args:
-        folder: of the round; W&B's files go to its wandb folder.
-        round: what it is.
-        records: of every trial.
+        folder: of the round; W&B's files go to its wandb folder, and its report.html goes along.
+        evidence: what the folder holds.
+        findings: on it.
 
     Returns:
         The folder of the run's files; None where W&B is disabled or does not work.
     """
+    round = evidence.round
     settings = WandbSettings(
         mode=round.tracking.wandb,
         project=round.tracking.project,
@@ -56,25 +61,44 @@ def log_round(folder: RoundFolder, round: Round, records: Sequence[TrialRecord])
     run = logger.experiment
     place = Path(run.dir).parent
     try:
-        run.log(_tables(folder, round, records))
-        run.summary.update(_summary(folder, round, records))
+        told = _tables(folder, evidence, findings) | _figures(evidence) | _page(folder)
+        run.log(told)
+        run.summary.update(_summary(folder, evidence, findings))
     except Exception as error:  # whatever W&B meets, it must not cost the round
         say(f"Weights & Biases missed the end of {round.name}: {type(error).__name__}: {error}")
     finish_wandb(logger, {})
     return place
 
 
-def _tables(folder: RoundFolder, round: Round, records: Sequence[TrialRecord]) -> dict[str, Any]:
+def _tables(folder: RoundFolder, evidence: Evidence, findings: Sequence[Finding]) -> dict[str, Any]:
+    objective = evidence.round.objective
     design = [
         {"trial": row.trial, "arm": row.arm, "point": row.point, "seed": row.seed, **row.values}
         for row in read_design(folder.design)
     ]
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
-        "leaderboard": trial_rows(records, round.objective),
-        "arms": arm_rows(records, round.objective),
+        "leaderboard": trial_rows(evidence.trials, objective),
+        "arms": arm_rows(evidence.trials, objective),
+        "findings": [finding.as_dict() for finding in findings],
         "design": design,
     }
     return {name: _table(rows[name]) for name in rows if rows[name]}
+
+
+def _figures(evidence: Evidence) -> dict[str, Any]:
+    import wandb
+
+    return {
+        f"figures/{name.replace(':', ' ')}": wandb.Plotly(drawing)
+        for name, _, drawing, _ in drawings(evidence)
+    }
+
+
+def _page(folder: RoundFolder) -> dict[str, Any]:
+    import wandb
+
+    path = folder.path / "report.html"
+    return {"report": wandb.Html(path, inject=False)} if path.is_file() else {}
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -87,17 +111,25 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping | list | tuple):
+        return plain(value)
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
-def _summary(folder: RoundFolder, round: Round, records: Sequence[TrialRecord]) -> dict[str, Any]:
+def _summary(
+    folder: RoundFolder, evidence: Evidence, findings: Sequence[Finding]
+) -> dict[str, Any]:
+    round, records = evidence.round, evidence.trials
     objective, order = round.objective, ranked(records, round.objective)
-    states = [record.state for record in records]
+    told, states = answer(evidence, findings), [record.state for record in records]
+    verdicts = [finding.verdict for finding in findings]
     looks = {look.trial: look.public for look in read_looks(folder)}
     summary: dict[str, Any] = {
+        "answer": " ".join((told.sentence, *told.details)),
         "evidence": round.evidence,
         "mixed": "; ".join(mixed(records)),
         **{f"trials/{state}": states.count(state) for state in sorted(set(states))},
+        **{f"findings/{verdict}": verdicts.count(verdict) for verdict in sorted(set(verdicts))},
     }
     if order and order[0].measured:
         best = order[0]

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from phoneme_lightning.inference.confusion_file import read_confusion, write_confusion
-from phoneme_lightning.sweep import commands
 from phoneme_lightning.sweep.design import Row, write_design
 from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.report.answer import answer
+from phoneme_lightning.sweep.report.commands import report
 from phoneme_lightning.sweep.report.page import Extras, page
 from phoneme_lightning.sweep.report.write import write_report
 from phoneme_lightning.sweep.round_file import dump_round
@@ -176,7 +176,7 @@ def test_a_folder_becomes_a_page(evidence, tmp_path, capsys):
     assert [t.measured for t in read.trials if t.state == "completed"] == [
         t.measured for t in evidence.trials if t.state == "completed"
     ]
-    commands.report("made", tmp_path)
+    report("made", tmp_path, wandb=False)
     path = Path(capsys.readouterr().out.strip())
     text = path.read_text(encoding="utf-8")
     assert "Findings</h2>\n<p>None was made." not in text
