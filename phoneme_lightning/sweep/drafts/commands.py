@@ -19,6 +19,7 @@ def next_round(
     round: str,
     root: Path,
     name: str | None,
+    arm: str | None,
     ask: list[str],
     question: str | None,
     steps: int | None,

@@ -64,6 +64,7 @@ def draft_next(
     findings: Sequence[Finding],
     *,
     name: str | None = None,
+    arm: str | None = None,
     ask: Mapping[str, list[Any]] | None = None,
     question: str | None = None,
     steps: int | None = None,
@@ -79,6 +80,7 @@ def draft_next(
         evidence: what it holds.
         findings: on it.
         name: of the new round; counted on from the round's if None.
+        arm: to go on with alone, though others may be as good.
         ask: what the new round asks about, scientific key -> values, in place of what is settled.
         question: as a sentence.
         steps: of its trials; what the findings say if None.
@@ -90,11 +92,13 @@ def draft_next(
     draft.set(("goal", "parent"), evidence.round.name, "what this round follows from")
     base = base_settings(folder.base_configs())
     kept = contenders(evidence, findings)
+    if arm is not None:
+        kept = _choose(draft, evidence, kept, arm)
     one_left = len(kept) == 1
     if ask and not one_left and evidence.round.scientific:
         raise InputError(
             f"--ask is {', '.join(ask)}, but the question of {evidence.round.name} is open between "
-            f"{' and '.join(kept)}: draft without --ask to ask it again"
+            f"{' and '.join(kept)}: choose with --arm, or draft without --ask to ask it again"
         )
     if one_left:
         settle(draft, evidence, next(iter(kept)), base)
@@ -119,6 +123,17 @@ def draft_next(
     ]
     draft.round()
     return draft
+
+
+def _choose(draft: Draft, evidence: Evidence, kept: Mapping[str, str], arm: str) -> dict[str, str]:
+    """Go on with one arm by hand; a caveat says which others may be as good."""
+    if arm not in evidence.arms() or not evidence.completed(arm):
+        known = " and ".join(one for one in evidence.arms() if evidence.completed(one))
+        raise InputError(f"--arm is {arm!r}, which has no completed trial: give one of {known}")
+    others = [one for one in kept if one != arm]
+    if others:
+        draft.caveat(f"{arm} was chosen; {' and '.join(others)} may be as good or better.")
+    return {arm: "it was chosen"}
 
 
 def _drop_arms(draft: Draft, evidence: Evidence, kept: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
         return added
 
     following = drafts("next-round", "Draft the round that follows, from what a round taught.")
+    following.add_argument("--arm", help="to go on with, where several may be the best")
     following.add_argument(
         "--ask",
         action="append",

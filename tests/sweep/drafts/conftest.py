@@ -28,7 +28,7 @@ class Finished(NamedTuple):
 
 @pytest.fixture
 def finish(tmp_path, monkeypatch):
-    """Give what pretends that a round has run: file, trial's score -> folder, evidence, findings."""
+    """Give what pretends that a round has run, given its file and a trial's score."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
 

@@ -95,8 +95,17 @@ def test_what_is_clearly_behind_is_dropped_and_what_is_open_is_asked_again(finis
     draft = draft_next(*done)
     assert [arm.name for arm in arms(draft.round())] == ["dropout", "smoothing"]
     assert draft.round().goal.question == done.evidence.round.goal.question
-    with pytest.raises(InputError, match="--ask is .*open between"):
+    with pytest.raises(InputError, match=r"--ask is .*open between"):
         draft_next(*done, ask={DROPOUT: [0, 0.3]})
+
+
+def test_an_open_question_can_be_decided_by_hand(finish):
+    done = finish("regularise_round3", lead("dropout", "smoothing"))
+    round = draft_next(*done, arm="smoothing", ask={"model.schedule": ["cosine", "linear"]}).round()
+    assert "smoothing was chosen; dropout may be as good or better." in round.caveats
+    assert [arm.name for arm in arms(round)] == ["cosine", "linear"]
+    with pytest.raises(InputError, match=r"--arm is 'nobody'.*none and dropout"):
+        draft_next(*done, arm="nobody")
 
 
 def test_an_arm_that_was_not_tuned_as_well_is_kept(finish):
