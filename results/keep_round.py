@@ -19,8 +19,12 @@ from phoneme_lightning.sweep.records import TrialRecord, read_records
 HERE = Path(__file__).parent
 ROUNDS = HERE / "rounds"
 TABLE = re.compile(r"(?<=<!-- rounds -->\n\n).*?(?=\n<!-- end of rounds -->)", re.DOTALL)
-OF_A_ROUND = ("round.yaml", "source.yaml", "design.csv", "looks.jsonl")
+OF_A_ROUND = (
+    *("round.yaml", "source.yaml", "design.csv", "looks.jsonl"),
+    *("findings.json", "confirmation.json", "decision.yaml"),
+)
 OF_AN_ATTEMPT = ("overrides.yaml", "metrics.csv", "outcome.json")
+OF_A_LEADER = ("confusion-validation.csv", "utterances-validation.csv")
 OF_A_MACHINE = ("host", "worker", "pid")
 
 
@@ -32,10 +36,12 @@ def keep(source: RoundFolder) -> None:
     for name in OF_A_ROUND:
         if (source.path / name).is_file():
             shutil.copyfile(source.path / name, kept.path / name)
+    leaders = _leaders(source)
     for attempt in source.trials.glob("*/attempt-*"):
         into = kept.path / attempt.relative_to(source.path)
         into.mkdir(parents=True)
-        for name in OF_AN_ATTEMPT:
+        of_a_leader = OF_A_LEADER if attempt.parent.name in leaders else ()
+        for name in (*OF_AN_ATTEMPT, *of_a_leader):
             if (attempt / name).is_file():
                 shutil.copyfile(attempt / name, into / name)
         for name in ("attempt.json", "environment.json"):
@@ -43,6 +49,15 @@ def keep(source: RoundFolder) -> None:
                 told = json.loads((attempt / name).read_text(encoding="utf-8"))
                 told = {key: value for key, value in told.items() if key not in OF_A_MACHINE}
                 (into / name).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def _leaders(source: RoundFolder) -> set[str]:
+    """Give the trials that are looked at closely: the best of each arm, all of a confirm round."""
+    round = load_round(source)
+    records = read_records(source, round.objective, round.retry.attempts)
+    if round.phase == "confirm":
+        return {record.trial for record in records}
+    return {row["trial"] for row in arm_rows(records, round.objective)}
 
 
 def rows() -> list[str]:
