@@ -1,0 +1,47 @@
+"""The commands that draft, on a real round that is kept."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.drafts.commands import exploit, lengthen, next_round
+from phoneme_lightning.sweep.round_file import read_round
+
+ROOT = Path(__file__).parents[3]
+ROUNDS = ROOT / "results/rounds"
+PLAIN = {"name": None, "arm": None, "ask": [], "question": None, "steps": None}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "configs", "configs")
+
+
+def test_drafts_are_round_files_and_are_never_overwritten(capsys):
+    assert next_round("lr_round1", ROUNDS, **PLAIN) == 0
+    assert exploit("lr_round1", ROUNDS, None, points=7, sampler="tpe") == 0
+    assert lengthen("lr_round1", ROUNDS, None, to=1200, points=2) == 0
+    said = capsys.readouterr().out
+    names = ("lr_round2", "lr_round1_exploit", "lr_round1_long")
+    following, last, long = (read_round(f"sweeps/{name}.yaml") for name in names)
+    assert all(f"phoneme-sweep run sweeps/{name}.yaml" in said for name in names)
+    assert following.training.steps == 1200  # as its finding on the length says
+    assert (last.phase, last.sampler.kind, last.budget.points) == ("exploit", "tpe", 7)
+    assert long.sampler.kind == "list"
+    assert len(long.sampler.points) == 2
+    with pytest.raises(InputError, match=r"lr_round2\.yaml is there already"):
+        next_round("lr_round1", ROUNDS, **PLAIN)
+
+
+@pytest.mark.parametrize("ask", ["model.schedule", "model.schedule=cosine", "=[1, 2]", "x=[1]"])
+def test_a_question_that_is_none_is_said_in_a_line(ask):
+    with pytest.raises(InputError, match=r"give KEY=\[VALUE, VALUE"):
+        next_round("lr_round1", ROUNDS, **{**PLAIN, "ask": [ask]})
+
+
+def test_longer_is_longer():
+    with pytest.raises(InputError, match="--to is 600"):
+        lengthen("lr_round1", ROUNDS, None, to=600, points=2)
