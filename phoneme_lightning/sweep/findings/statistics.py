@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
 __all__ = [
+    "FREE",
     "Effect",
     "Rise",
     "best_of",
