@@ -49,7 +49,7 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     for line in mixed(records):
         print(f"mixed in one round: {line}")
     order = ranked(records, round.objective)
-    if order:
+    if order and round.phase != "probe":  # its weights are of no use
         _look(folder, order[0], round.budget.threads)
     tracked = None if round.tracking.wandb == "disabled" else _track(folder)
     if tracked and tracked.name.startswith("offline-run"):
@@ -60,7 +60,8 @@ def conclude(folder: RoundFolder, round: Round) -> int:
             f"{len(failed)} trials failed, the first of them {failed[0].trial} "
             f"({failed[0].message}): phoneme-sweep retry {folder.name}"
         )
-    print(name_best(folder.path.parent.parent))
+    if round.phase != "probe":
+        print(name_best(folder.path.parent.parent))
     print(f"all of this round: {folder.path}")
     return 1 if failed or not order else 0
 

@@ -18,6 +18,9 @@ starting, B strategy, C design, D learning, E adopting, F after exploring, G sta
 OF_ALL = [*goal.TEST_SPLIT_RULES, "C6 sampler and phase"]
 """Rules that hold for demonstrations too."""
 
+OF_PROBES = [*OF_ALL, "D4 column to rank by", "B3 direction", "H3 best checkpoint", "D4 pruning"]
+"""Rules that hold for probes too, which vary what no round should tune, and compare no arms."""
+
 
 @dataclass(frozen=True)
 class Objection:
@@ -44,7 +47,8 @@ def lint(round: Round, configs: Sequence[str | Path] | None = None) -> list[Obje
     """Judge a round, the worst first.
 
     A round that `--quick` cut is no evidence: it is only kept from the test split, and from a
-    sampler that would draw it no points.
+    sampler that would draw it no points. A probe compares no arms, so that only the rules on how
+    trials train hold for it.
 
     Args:
         round: parsed.
@@ -54,6 +58,7 @@ def lint(round: Round, configs: Sequence[str | Path] | None = None) -> list[Obje
         InputError: a base config is not there.
     """
     case = make_case(round, round.base if configs is None else configs)
-    rules = RULES if round.evidence else {name: RULES[name] for name in OF_ALL}
+    names = OF_ALL if not round.evidence else OF_PROBES if round.phase == "probe" else RULES
+    rules = {name: RULES[name] for name in names}
     found = [Objection(rule, *breach) for rule, look in rules.items() for breach in look(case)]
     return sorted(found, key=lambda one: ("error", "warning", "info").index(one.severity))

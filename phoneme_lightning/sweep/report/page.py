@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from importlib.resources import files
 
 import numpy as np
-from plotly.offline import get_plotlyjs
 
 from phoneme_lightning import __version__
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.report.answer import answer
+from phoneme_lightning.sweep.report.document import document
 from phoneme_lightning.sweep.report.figures.style import number
 from phoneme_lightning.sweep.report.gallery import gallery
 from phoneme_lightning.sweep.report.html import details, paragraph, section
@@ -62,8 +61,6 @@ def page(evidence: Evidence, findings: Sequence[Finding], extras: Extras) -> str
     Returns:
         A whole HTML document of a few megabytes, most of which is plotly.js.
     """
-    here = files(__package__)
-    css, script = (here.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
     figures = gallery(evidence, findings, extras.confusion)
     source = details("the round file", f"<pre>{escape(extras.source)}</pre>")
     made = f"phoneme-lightning {__version__}" + (f", {extras.when}" if extras.when else "")
@@ -79,14 +76,7 @@ def page(evidence: Evidence, findings: Sequence[Finding], extras: Extras) -> str
             f"<footer>{escape(made)}. One file: it opens without a network.</footer>",
         ]
     )
-    title = f"{evidence.round.name}: {evidence.round.goal.question}"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n'
-        f"<style>\n{css}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
-        f"<script>{get_plotlyjs()}</script>\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    return document(f"{evidence.round.name}: {evidence.round.goal.question}", body)
 
 
 def _header(evidence: Evidence, findings: Sequence[Finding], extras: Extras) -> str:

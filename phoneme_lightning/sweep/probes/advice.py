@@ -1,0 +1,71 @@
+"""What a probe leaves in its folder: the finding, its figure, and its advice as overrides."""
+
+import json
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.folder import write_atomically
+from phoneme_lightning.sweep.keys import nested
+from phoneme_lightning.sweep.yaml12 import dump_yaml
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["Advice", "read_finding", "write_probe"]
+
+FINDING = "finding.json"
+WIDTH = 90
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a probe would change, and why."""
+
+    why: str
+    """In a sentence or two, also where nothing is to be changed."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Dotted key of phoneme-cli -> value."""
+
+    def as_yaml(self) -> str:
+        """Give it as a config of phoneme-cli, or a round's overrides, with the reason above."""
+        reason = "".join(f"# {line}\n" for line in textwrap.wrap(self.why, WIDTH))
+        return reason + dump_yaml(nested(self.settings))
+
+
+def write_probe(
+    folder: Path, finding: Finding, drawing: "go.Figure", caption: str, advice: Advice
+) -> None:
+    """Write what a probe found into its folder, and print it.
+
+    Args:
+        folder: the probe's, which is there.
+        finding: its verdict.
+        drawing: the figure that shows it.
+        caption: what to look for in it.
+        advice: what to change.
+    """
+    from phoneme_lightning.sweep.report.document import lone_figure
+
+    page = lone_figure(folder.name, finding.sentence, drawing, caption)
+    write_atomically(folder / FINDING, json.dumps(finding.as_dict(), indent=2) + "\n")
+    write_atomically(folder / "figure.html", page)
+    write_atomically(folder / "advice.yaml", advice.as_yaml())
+    print(f"\n{finding.verdict}: {finding.sentence} [{finding.rule}, {finding.playbook}]")
+    if finding.action:
+        print(f"    {finding.action}")
+    print(f"\n{folder / 'advice.yaml'}:\n{textwrap.indent(advice.as_yaml(), '    ')}")
+    print(f"{folder / 'figure.html'}")
+
+
+def read_finding(folder: Path) -> dict[str, Any]:
+    """Read what a probe found; empty where it has found nothing yet."""
+    try:
+        told: dict[str, Any] = json.loads((folder / FINDING).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told
