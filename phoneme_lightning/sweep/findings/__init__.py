@@ -2,6 +2,7 @@
 
 A rule a file, each calibrated on simulated rounds: infeasible (with limits), boundary, instability,
 density (with seeds), overfitting, late_noise, length, training_loss, isolation, robustness.
+What tells more and never warns: importance, gradients, warmup, throughput, periodic.
 `diagnose` runs them all, `simulate` makes rounds whose truth is known, `calibrate` counts how often
 the rules are right.
 """

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from phoneme_lightning.sweep.findings.diagnose import RULES, diagnose
+from phoneme_lightning.sweep.findings.diagnose import RULES, calibrated
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.findings.isolation import TELLING, fairness
@@ -195,7 +195,7 @@ def calibrate(rounds: int) -> tuple[str, bool]:
         blocked = warned = bound = naive = 0
         for seed in range(rounds):
             evidence = simulate(world, FIRST + seed)
-            found = diagnose(evidence)
+            found = calibrated(evidence)
             blocked += found[0].verdict == "block"
             warned += found[0].verdict in ("block", "warn")
             bound += is_found("boundary", found)

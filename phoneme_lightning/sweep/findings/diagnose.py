@@ -9,18 +9,25 @@ from phoneme_lightning.sweep.findings.boundary import boundary
 from phoneme_lightning.sweep.findings.density import density
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.gradients import gradients
+from phoneme_lightning.sweep.findings.importance import importance
 from phoneme_lightning.sweep.findings.infeasible import infeasible
 from phoneme_lightning.sweep.findings.instability import edge, spikes
 from phoneme_lightning.sweep.findings.isolation import fairness, isolation
 from phoneme_lightning.sweep.findings.late_noise import late_noise
 from phoneme_lightning.sweep.findings.length import length
 from phoneme_lightning.sweep.findings.overfitting import overfitting
+from phoneme_lightning.sweep.findings.periodic import periodic
 from phoneme_lightning.sweep.findings.robustness import robustness
+from phoneme_lightning.sweep.findings.throughput import throughput
 from phoneme_lightning.sweep.findings.training_loss import training_loss
+from phoneme_lightning.sweep.findings.warmup import warmup
 
-__all__ = ["RULES", "diagnose", "to_json"]
+__all__ = ["INFORMATION", "RULES", "calibrated", "diagnose", "to_json"]
 
-RULES: Mapping[str, Callable[[Evidence], list[Finding]]] = {
+Rule = Callable[[Evidence], list[Finding]]
+
+RULES: Mapping[str, Rule] = {
     "infeasible": infeasible,
     "boundary": boundary,
     "instability": edge,
@@ -35,7 +42,26 @@ RULES: Mapping[str, Callable[[Evidence], list[Finding]]] = {
 }
 """Rule -> who judges by it. `fairness` comes after them, since it weighs what they found."""
 
+INFORMATION: Mapping[str, Rule] = {
+    "importance": importance,
+    "gradients": gradients,
+    "warmup": warmup,
+    "throughput": throughput,
+    "periodic": periodic,
+}
+"""Rule -> who tells more, by rules that were not calibrated: they never warn."""
+
 ORDER = ("block", "warn", "unknown", "info", "ok")
+
+
+def calibrated(evidence: Evidence) -> list[Finding]:
+    """Judge a round by the calibrated rules, what blocks first.
+
+    Args:
+        evidence: the round; nothing else is read.
+    """
+    found = [finding for rule in RULES.values() for finding in rule(evidence)]
+    return _ordered(found + fairness(evidence, found))
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
@@ -44,8 +70,11 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     Args:
         evidence: the round; nothing else is read.
     """
-    found = [finding for rule in RULES.values() for finding in rule(evidence)]
-    found += fairness(evidence, found)
+    told = [finding for rule in INFORMATION.values() for finding in rule(evidence)]
+    return _ordered(calibrated(evidence) + told)
+
+
+def _ordered(found: list[Finding]) -> list[Finding]:
     return sorted(found, key=lambda finding: ORDER.index(finding.verdict))
 
 

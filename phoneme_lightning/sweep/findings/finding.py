@@ -28,8 +28,8 @@ class Finding:
     """What the verdict rests on."""
 
     figure: str | None = None
-    """Name of the figure that shows it: axis:<key>, isolation, curves, best_step, gradients,
-    parallel, budget or confusion."""
+    """Name of the figure that shows it: axis:<key>, isolation, importance, curves, losses,
+    best_step, gradients, parallel, budget or confusion."""
 
     action: str | None = None
     """A command to run, or what to write into the round file."""

@@ -17,10 +17,14 @@ from phoneme_lightning.sweep.spaces import Log
 __all__ = ["World", "simulate"]
 
 Floats = NDArray[np.float64]
-Curve = Literal["settled", "improving", "saturated", "overfit", "noisy", "spike", "rising"]
+Curve = Literal[
+    "settled", "improving", "saturated", "overfit", "noisy", "periodic", "spike", "rising"
+]
 
 STEPS, ROWS = 2000, 40
 LAST = 5
+BEAT = 4
+"""Validations after which a periodic curve repeats itself."""
 CHANCE, PEAK = 0.2, 0.75
 JITTER = 0.4
 """Of one validation to the next, in seed-sigma."""
@@ -65,8 +69,9 @@ class World:
 
     strength: float = 3.0
     """How pronounced it is: what the objective gains in the last quarter (improving), or loses in
-    the second half (overfit), or jitters by (noisy). Of the training loss, in multiples of its
-    jitter: by how much it rises in the second half (rising), or jumps (spike)."""
+    the second half (overfit), jitters by (noisy) or goes up and down by (periodic). Of the training
+    loss, in multiples of its jitter: by how much it rises in the second half (rising), or jumps
+    (spike)."""
 
     diverges_above: float | None = None
     """Coordinate of the learning rate from which on every trial diverges."""
@@ -139,6 +144,8 @@ def _validation(world: World, ends: Floats, rng: np.random.Generator) -> Floats:
         drift = 4 * world.strength * (time - 1)
     if world.curve == "overfit":
         drift = -2 * world.strength * np.maximum(time - 0.5, 0)
+    if world.curve == "periodic":
+        drift = world.strength * np.sin(2 * np.pi * np.arange(world.validations) / BEAT)
     if world.curve == "noisy":
         jitter[world.validations // 2 :] = world.strength * world.sigma
     noise = rng.standard_normal((len(ends), world.validations)) * jitter

@@ -18,6 +18,7 @@ from phoneme_lightning.sweep.report.figures.confusion import (
 )
 from phoneme_lightning.sweep.report.figures.curves import curves_figure, curves_info, losses_info
 from phoneme_lightning.sweep.report.figures.gradients import gradients_figure, gradients_info
+from phoneme_lightning.sweep.report.figures.importance import importance_figure, importance_info
 from phoneme_lightning.sweep.report.figures.isolation import isolation_figure, isolation_info
 from phoneme_lightning.sweep.report.figures.parallel import parallel_figure, parallel_info
 from phoneme_lightning.sweep.report.figures.style import arm_colours, best_few, percent
@@ -53,6 +54,16 @@ def drawings(evidence: Evidence) -> Iterator[Drawing]:
         return
     colours = arm_colours(evidence)
     yield from _spaces(evidence, colours)
+    importance = importance_info(evidence)
+    if importance.bars:
+        yield (
+            "importance",
+            "What mattered most",
+            importance_figure(importance),
+            "How much each of what varied has to do with being in the better half of the points "
+            "(PED-ANOVA). The lines span 95 % of what the points drawn again would give: where "
+            "they overlap, the order may be luck.",
+        )
     yield from _training(evidence)
     yield (
         "budget",

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.findings.gradients import clip_of
 from phoneme_lightning.sweep.report.figures.curves import POINTS, curve
 from phoneme_lightning.sweep.report.figures.style import (
     COLOURS,
@@ -49,11 +50,15 @@ class GradientsInfo(NamedTuple):
 
     counts: tuple[int, ...]
 
+    clip: float | None = None
+    """Norm that the best trial's gradients were clipped at."""
+
 
 def gradients_info(evidence: Evidence) -> GradientsInfo:
     """Give the gradient norms of the lifted trials, as far as they were recorded and above 0."""
     found = []
     pooled: np.ndarray | None = None
+    clip: float | None = None
     for rank, trial in enumerate(best_few(evidence), 1):
         rows = [row for row in evidence.curves.get(trial.trial, ()) if row.get(COLUMN, 0) > 0]
         steps, norms = curve(rows, COLUMN, POINTS)
@@ -62,12 +67,13 @@ def gradients_info(evidence: Evidence) -> GradientsInfo:
         all_norms = np.array([row[COLUMN] for row in rows if row[COLUMN] < float("inf")])
         quantiles = np.quantile(all_norms, [0.5, 0.9, 0.99, 1.0]).tolist()
         found.append(GradientCurve(trial.trial, rank, steps, norms, *quantiles))
-        pooled = all_norms if pooled is None else pooled
+        if pooled is None:
+            pooled, clip = all_norms, clip_of(evidence, trial)
     if pooled is None:
         return GradientsInfo((), (), ())
     edges = np.geomspace(pooled.min(), pooled.max() * (1 + 1e-9), 17)
     counts = np.histogram(pooled, edges)[0]
-    return GradientsInfo(tuple(found), tuple(edges.tolist()), tuple(counts.tolist()))
+    return GradientsInfo(tuple(found), tuple(edges.tolist()), tuple(counts.tolist()), clip)
 
 
 def gradients_figure(info: GradientsInfo) -> go.Figure:
@@ -101,18 +107,9 @@ def gradients_figure(info: GradientsInfo) -> go.Figure:
         )
     if info.curves:
         p90 = info.curves[0].p90
-        figure.add_hline(p90, line={"color": INK, "width": 1, "dash": "dot"})
-        figure.add_annotation(
-            x=0.995,
-            xref="x domain",
-            xanchor="right",
-            y=float(np.log10(p90)),  # plotly wants the logarithm here, but not of a line
-            yanchor="bottom",
-            text=f"90 % lie below {number(p90)}",
-            showarrow=False,
-            font={"size": 11, "color": INK},
-            bgcolor="rgba(255,255,255,0.8)",
-        )
+        _mark(figure, p90, f"90 % lie below {number(p90)}", "right", "dot")
+        if info.clip and min(norms) <= info.clip <= max(norms):
+            _mark(figure, info.clip, f"clipped at {number(info.clip)}", "left", "dash")
         middles = np.sqrt(np.array(info.edges[1:]) * np.array(info.edges[:-1]))
         figure.add_scatter(
             x=[0, *info.counts, 0],
@@ -125,3 +122,19 @@ def gradients_figure(info: GradientsInfo) -> go.Figure:
             hoverinfo="skip",
         )
     return figure
+
+
+def _mark(figure: go.Figure, norm: float, text: str, side: str, dash: str) -> None:
+    """Draw a line at a norm, and say at one side what it is."""
+    figure.add_hline(norm, line={"color": INK, "width": 1, "dash": dash})
+    figure.add_annotation(
+        x=0.995 if side == "right" else 0.005,
+        xref="x domain",
+        xanchor=side,
+        y=float(np.log10(norm)),  # plotly wants the logarithm here, but not of a line
+        yanchor="bottom",
+        text=text,
+        showarrow=False,
+        font={"size": 11, "color": INK},
+        bgcolor="rgba(255,255,255,0.8)",
+    )
