@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from phoneme_lightning.sweep.conclusion import _track
+from phoneme_lightning.sweep.findings.diagnose import diagnose
+from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.looks import Look
-from phoneme_lightning.sweep.records import read_records
+from phoneme_lightning.sweep.report.answer import answer
+from phoneme_lightning.sweep.report.commands import report
 from phoneme_lightning.sweep.report.sync import offline_runs, sync
 from phoneme_lightning.sweep.report.wandb_round import log_round, round_id
-from phoneme_lightning.sweep.round_file import read_round
+from phoneme_lightning.sweep.report.write import write_report
 
 WANDB = Path(sys.executable).with_name("wandb")
 LR = "model.optimizer.init_args.lr"
@@ -55,11 +59,14 @@ def folder(plant, tmp_path):
 
 
 def log(folder):
-    known = read_round(folder.round)
-    return known, log_round(folder, known, read_records(folder, known.objective, 3))
+    evidence = read_evidence(folder)
+    return evidence.round, log_round(folder, evidence, diagnose(evidence))
 
 
-def test_a_round_ends_with_a_run_of_its_leaderboard_and_design(folder):
+def test_a_round_ends_with_a_run_of_all_that_it_taught(folder):
+    evidence = read_evidence(folder)
+    findings = diagnose(evidence)
+    page = write_report(folder, evidence, findings)
     known, place = log(folder)
     assert place.parent == folder.path / "wandb"
     told = summary_of(place)
@@ -76,15 +83,30 @@ def test_a_round_ends_with_a_run_of_its_leaderboard_and_design(folder):
     run = next(record["run"] for record in records if record["type"] == "run")
     assert (run["job_type"], run["run_group"], run["display_name"]) == ("round", "lr", "lr")
     assert (run["run_id"], run["tags"]) == (round_id(known), ["explore"])
+    files = place / "files"
     tables = {
-        name: json.loads((place / "files" / summary[name]["path"]).read_text())
-        for name in ("leaderboard", "arms", "design")
+        name: json.loads((files / summary[name]["path"]).read_text())
+        for name in ("leaderboard", "arms", "findings", "design")
     }
     columns = tables["leaderboard"]["columns"]
     ranks = [row[columns.index("trial")] for row in tables["leaderboard"]["data"]]
     assert ranks == ["p2", "p0", "p1"]
     assert [row[0] for row in tables["design"]["data"]] == ["p0", "p1", "p2", "p3"]
     assert LR in tables["design"]["columns"]
+    rows = [
+        dict(zip(tables["findings"]["columns"], r, strict=True)) for r in tables["findings"]["data"]
+    ]
+    assert [(row["rule"], row["sentence"]) for row in rows] == [
+        (finding.rule, finding.sentence) for finding in findings
+    ]
+    assert summary["findings/unknown"] == sum(row["verdict"] == "unknown" for row in rows) > 0
+    assert summary["answer"].startswith(answer(evidence, findings).sentence)
+
+    assert (files / summary["report"]["path"]).read_bytes() == page.read_bytes()
+    axis = json.loads((files / summary[f"figures/axis {LR}"]["path"]).read_text())
+    [dots] = [trace for trace in axis["data"] if trace.get("name") == "all"]
+    assert sorted(dots["x"]) == [1e-3, 1e-2]
+    assert "figures/curves" in summary
 
 
 def test_nothing_of_wandb_stops_a_round(folder, monkeypatch):
@@ -93,10 +115,27 @@ def test_nothing_of_wandb_stops_a_round(folder, monkeypatch):
     folder.round.write_text(text.replace("wandb: offline", "wandb: auto"))
     assert log(folder)[1] is None
     folder.round.write_text(text)
+    evidence = read_evidence(folder)
     folder.design.unlink()  # so that the tables cannot be made
-    known = read_round(folder.round)
-    place = log_round(folder, known, [])
+    place = log_round(folder, evidence, [])
     assert summary_of(place)["state"] == "finished"
+
+
+def test_a_round_that_ends_leaves_its_page_and_what_that_meets_costs_it_nothing(folder, capsys):
+    place = _track(folder)
+    assert "report" in summary_of(place)["summary"]
+    folder.design.unlink()
+    assert _track(folder) is None
+    assert capsys.readouterr().out.startswith("no report (FileNotFoundError: ")
+
+
+def test_a_report_for_wandb_says_how_it_is_published_later(folder, capsys):
+    report(str(folder.path), folder.path.parent, wandb=True)
+    page, described, later = capsys.readouterr().out.splitlines()[-3:]
+    assert Path(page).is_file()
+    assert json.loads(Path(described).read_text())["title"] == "lr: Which learning rate?"
+    assert later == "publish it later: phoneme-sweep sync lr, then phoneme-sweep publish lr"
+    assert len(offline_runs(folder)) == 1
 
 
 RUN = """
@@ -153,6 +192,7 @@ def test_without_a_key_sync_is_one_line(folder, tmp_path):
     program = f"""
 from phoneme_lightning.errors import run_command
 from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.report.sync import sync
 run_command(lambda: sync(RoundFolder({str(folder.path)!r})))
 """

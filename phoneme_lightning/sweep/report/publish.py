@@ -5,9 +5,10 @@ import json
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 from phoneme_lightning.sweep.report.sync import NO_KEY
-from phoneme_lightning.sweep.report.wandb_report import FILE
 
-__all__ = ["publish"]
+__all__ = ["FILE", "publish"]
+
+FILE = "wandb_report.json"
 
 
 def publish(folder: RoundFolder, entity: str | None = None, project: str | None = None) -> str:

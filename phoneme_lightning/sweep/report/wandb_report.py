@@ -18,13 +18,12 @@ from phoneme_lightning.sweep.leaderboard import title, trial_rows
 from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.report.figures.axis import axis_info, axis_keys
 from phoneme_lightning.sweep.report.figures.style import arm_colours, number
+from phoneme_lightning.sweep.report.publish import FILE
 from phoneme_lightning.sweep.report.sections import ORDER, caveat_lines, without_arms_twice
 from phoneme_lightning.sweep.report.wandb_round import round_id
 from phoneme_lightning.sweep.tracking import config_names, summary_name
 
-__all__ = ["FILE", "describe", "read_runs", "write_wandb_report"]
-
-FILE = "wandb_report.json"
+__all__ = ["describe", "read_runs", "write_wandb_report"]
 
 SHOWN = 10
 """Trials in the leaderboard; the runs' own table has all."""
