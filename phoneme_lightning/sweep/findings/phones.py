@@ -60,8 +60,9 @@ def _silence(trial: str, counts: np.ndarray) -> Finding:
     sentence = f"{trial} gets {right:,} of {frames:,} frames right, {_percent(right, frames)}. "
     if silent and spoken:
         sentence += (
-            f"{_percent(silent, frames)} of them are silence, most of it easy: without silence "
-            f"it gets {spoken_right:,} of {spoken:,}, {_percent(spoken_right, spoken)}."
+            f"{_percent(silent, frames)} of them are silence, of which it gets "
+            f"{_percent(silent_right, silent)}; without silence it gets {spoken_right:,} of "
+            f"{spoken:,}, {_percent(spoken_right, spoken)}."
         )
     else:
         sentence += "None of them is silence." if spoken else "All of them are silence."
@@ -101,11 +102,14 @@ def _rare(trial: str, counts: np.ndarray) -> Finding:
     if not rare:
         sentence = "Every phone of validation has frames enough for its accuracy to be told."
         return Finding("phones", "ok", sentence, numbers, "confusion", playbook="H2")
-    told = [f"{phone} ({one['right']} of {one['frames']} right)" for phone, one in rare.items()]
+    told = [
+        f"{phone} ({one['right']} of {one['frames']} right)" if one["frames"] else f"{phone} (none)"
+        for phone, one in rare.items()
+    ]
     more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
     sentence = (
-        f"Too few frames of validation to tell how well {trial} knows {', '.join(told[:NAMED])}"
-        f"{more}: look at counts there, not at rates."
+        f"Validation has too few frames of {', '.join(told[:NAMED])}{more} to tell how well "
+        f"{trial} knows them: look at counts there, not at rates."
     )
     return Finding("phones", "info", sentence, numbers, "confusion", playbook="H2")
 
