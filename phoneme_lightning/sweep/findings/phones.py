@@ -115,4 +115,4 @@ def _rare(trial: str, counts: np.ndarray) -> Finding:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %"
+    return f"{part / whole:.1%}"

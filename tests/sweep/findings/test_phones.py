@@ -35,9 +35,9 @@ def test_silence_is_told_apart_from_speech(evidence, counts):
     assert one.verdict == "info"
     assert one.numbers["silence_share"] == pytest.approx(0.5)
     assert one.numbers["accuracy_without_silence"] == pytest.approx((39 * 800 + 1000) / 40_000)
-    assert "71,240 of 80,000 frames right, 89.0 %" in one.sentence
-    assert "50.0 % of them are silence, of which it gets 97.6 %" in one.sentence
-    assert "without silence it gets 32,200 of 40,000, 80.5 %" in one.sentence
+    assert "71,240 of 80,000 frames right, 89.0%" in one.sentence
+    assert "50.0% of them are silence, of which it gets 97.6%" in one.sentence
+    assert "without silence it gets 32,200 of 40,000, 80.5%" in one.sentence
 
 
 def test_the_costliest_confusion_is_named_with_its_frames(evidence, counts):
