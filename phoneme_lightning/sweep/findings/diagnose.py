@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from phoneme_lightning.sweep.findings.boundary import boundary
+from phoneme_lightning.sweep.findings.caveats import caveats
 from phoneme_lightning.sweep.findings.density import density
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
@@ -16,9 +17,12 @@ from phoneme_lightning.sweep.findings.instability import edge, spikes
 from phoneme_lightning.sweep.findings.isolation import fairness, isolation
 from phoneme_lightning.sweep.findings.late_noise import late_noise
 from phoneme_lightning.sweep.findings.length import length
+from phoneme_lightning.sweep.findings.mixed import mixture
 from phoneme_lightning.sweep.findings.overfitting import overfitting
 from phoneme_lightning.sweep.findings.periodic import periodic
+from phoneme_lightning.sweep.findings.phones import phones
 from phoneme_lightning.sweep.findings.robustness import robustness
+from phoneme_lightning.sweep.findings.speakers import speakers
 from phoneme_lightning.sweep.findings.throughput import throughput
 from phoneme_lightning.sweep.findings.training_loss import training_loss
 from phoneme_lightning.sweep.findings.warmup import warmup
@@ -48,8 +52,13 @@ INFORMATION: Mapping[str, Rule] = {
     "warmup": warmup,
     "throughput": throughput,
     "periodic": periodic,
+    "phones": phones,
+    "speakers": speakers,
+    "mixture": mixture,
+    "caveats": caveats,
 }
-"""Rule -> who tells more, by rules that were not calibrated: they never warn."""
+"""Rule -> who tells more. None was calibrated and none warns; `speakers` blocks where train and
+validation are not apart, which is counted and no matter of chance."""
 
 ORDER = ("block", "warn", "unknown", "info", "ok")
 

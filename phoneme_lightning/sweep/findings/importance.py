@@ -124,7 +124,9 @@ def importance(evidence: Evidence) -> list[Finding]:
     if found is None:
         sentence = f"Fewer than {FEWEST} completed points: too few to tell what mattered most."
         return [Finding("importance", "unknown", sentence, figure="importance", playbook="4.4")]
-    names = short_names(found.shares) | {"arm": "the choice of arm"}
+    names = short_names(found.shares)
+    if "arm" in names:
+        names["arm"] = "the choice of arm"
     first = next(iter(found.shares))
     share, often = found.shares[first], found.first[first]
     numbers = {
@@ -136,14 +138,13 @@ def importance(evidence: Evidence) -> list[Finding]:
                 "first": found.first[key],
             }
             for key, name in names.items()
-            if key in found.shares
         },
     }
     low, high = found.intervals[first]
     if often >= STABLE:
         sentence = (
             f"Of all that varied {names[first]} mattered most: it makes up {share:.0%} "
-            f"({low:.0%} to {high:.0%}) of what sets the better half of the points apart."
+            f"({low:.0%} to {high:.0%}) of what sets the better half of its points apart."
         )
         action = None
     else:

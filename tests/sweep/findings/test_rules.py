@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from phoneme_lightning.sweep.findings.calibrate import CLEAN, PLANTED, is_found
-from phoneme_lightning.sweep.findings.diagnose import RULES, diagnose
+from phoneme_lightning.sweep.findings.diagnose import RULES, calibrated, diagnose
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.simulate import World, simulate
 
@@ -14,7 +14,7 @@ MAY_BLOCK = {"infeasible", "boundary", "training_loss", "fairness"}
 
 
 def found_by(rule, world, rounds=10):
-    return [is_found(rule, diagnose(simulate(world, seed))) for seed in range(rounds)]
+    return [is_found(rule, calibrated(simulate(world, seed))) for seed in range(rounds)]
 
 
 @pytest.mark.parametrize("name", [name for name, planted in PLANTED.items() if planted.bar])
@@ -35,7 +35,7 @@ def test_every_rule_that_may_warn_has_a_planted_fault():
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_a_round_in_which_nothing_is_wrong_is_left_in_peace(name):
-    worst = [diagnose(simulate(CLEAN[name], seed))[0].verdict for seed in range(40)]
+    worst = [calibrated(simulate(CLEAN[name], seed))[0].verdict for seed in range(40)]
     assert worst.count("block") <= 3
     assert worst.count("block") + worst.count("warn") <= 8  # 0.2 % of sets of 40, at 10 % each
 
@@ -43,7 +43,7 @@ def test_a_round_in_which_nothing_is_wrong_is_left_in_peace(name):
 def test_only_some_rules_may_block():
     for planted in PLANTED.values():
         world = replace(planted.world, **{planted.size: max(planted.sizes)})
-        blocking = {one.rule for one in diagnose(simulate(world, 0)) if one.verdict == "block"}
+        blocking = {one.rule for one in calibrated(simulate(world, 0)) if one.verdict == "block"}
         assert blocking <= MAY_BLOCK
 
 
@@ -125,6 +125,6 @@ def test_little_data_gives_no_verdict(points):
 def test_a_round_that_has_not_begun_is_unknown():
     whole = simulate(World(2), 0)
     waiting = [replace(record, state="waiting", measured=None) for record in whole.trials]
-    found = diagnose(Evidence(whole.round, waiting, {}))
+    found = calibrated(Evidence(whole.round, waiting, {}))
     assert {one.verdict for one in found} <= {"unknown", "ok"}
     assert {one.rule for one in found if one.verdict == "unknown"} >= {"boundary", "infeasible"}

@@ -204,6 +204,7 @@ def test_the_page_is_whole_in_a_browser(browser, written, width, mobile):
     assert marks.keys() >= {
         *("figure-isolation", "figure-curves", "figure-losses", "figure-best-step"),
         *("figure-gradients", "figure-budget", "figure-parallel", "figure-confusion"),
+        "figure-importance",
         *("figure-axis-model-optimizer-init-args-lr", "figure-axis-model-dropout"),
     }
     assert all(marks.values()), marks

@@ -17,8 +17,9 @@ from phoneme_lightning.sweep.report.figures.best_step import best_step_info
 from phoneme_lightning.sweep.report.figures.budget import best_of, budget_info
 from phoneme_lightning.sweep.report.figures.confusion import confusion_info
 from phoneme_lightning.sweep.report.figures.curves import curves_info, losses_info
-from phoneme_lightning.sweep.report.figures.gradients import gradients_info
+from phoneme_lightning.sweep.report.figures.gradients import gradients_figure, gradients_info
 from phoneme_lightning.sweep.report.figures.groups import redrawn_best
+from phoneme_lightning.sweep.report.figures.importance import importance_figure, importance_info
 from phoneme_lightning.sweep.report.figures.isolation import isolation_info
 from phoneme_lightning.sweep.report.figures.parallel import FAILED, MISSING, parallel_info
 from phoneme_lightning.sweep.report.figures.style import (
@@ -232,6 +233,33 @@ def test_gradient_norms_are_summed_up_whole(evidence):
     assert (best.p50, best.p90) == pytest.approx(np.quantile(norms, (0.5, 0.9)).tolist())
     assert best.largest == max(norms)
     assert sum(info.counts) == len(norms)
+
+
+def test_the_clip_in_force_is_a_line_where_it_acts(evidence):
+    def drawn(clip):
+        settings = {t.trial: {"trainer.gradient_clip_val": clip} for t in evidence.trials}
+        info = gradients_info(replace(evidence, settings=settings))
+        assert info.clip == clip
+        return [line.y0 for line in gradients_figure(info).layout.shapes]
+
+    p90 = gradients_info(evidence).curves[0].p90
+    assert gradients_info(evidence).clip is None
+    assert drawn(0.6) == [p90, 0.6]
+    assert drawn(5.0) == [p90]  # beyond all norms it would only squash them
+
+
+def test_importance_has_a_bar_for_each_thing_that_varied(evidence):
+    info = importance_info(evidence)
+    assert {bar.name for bar in info.bars} == {"arm", "lr", "norm", "dropout"}
+    assert info.points == sum(trial.state == "completed" for trial in evidence.trials)
+    assert sum(bar.share for bar in info.bars) == pytest.approx(1)
+    assert sum(bar.first for bar in info.bars) == pytest.approx(1)
+    assert [bar.share for bar in info.bars] == sorted((b.share for b in info.bars), reverse=True)
+    assert all(0 <= low <= high <= 1 for low, high in (bar.interval for bar in info.bars))
+    (bars,) = importance_figure(info).data
+    assert list(bars.y) == [bar.name for bar in info.bars]
+    few = [trial for trial in evidence.trials if trial.point < 6]
+    assert importance_info(replace(evidence, trials=few)).bars == ()
 
 
 def test_without_gradient_norms_there_is_nothing_to_show(evidence):
