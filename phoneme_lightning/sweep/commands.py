@@ -145,17 +145,18 @@ def leaderboard(
 
 def diagnose(round: str, root: Path, as_json: bool) -> int:
     from phoneme_lightning.sweep.findings.diagnose import diagnose as judge
-    from phoneme_lightning.sweep.findings.diagnose import to_json
+    from phoneme_lightning.sweep.findings.diagnose import to_json, write_findings
     from phoneme_lightning.sweep.findings.evidence import read_evidence
+    from phoneme_lightning.sweep.findings.show import findings_table
+    from phoneme_lightning.sweep.screen import make_console
 
     folder, _ = _open(round, root)
     findings = judge(read_evidence(folder))
+    write_findings(folder, findings)
     if as_json:
         print(to_json(findings), end="")
-    for finding in () if as_json else findings:
-        print(f"{finding.verdict}: {finding.sentence} [{finding.rule}, {finding.playbook}]")
-        if finding.action and finding.verdict in ("warn", "block"):
-            print(f"    {finding.action}")
+    else:
+        make_console().print(findings_table(findings))
     return int(any(finding.verdict == "block" for finding in findings))
 
 

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.disk import prune_checkpoints
@@ -22,6 +24,10 @@ from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.scores import name_best
 from phoneme_lightning.sweep.screen import make_console
+
+if TYPE_CHECKING:
+    from phoneme_lightning.sweep.findings.evidence import Evidence
+    from phoneme_lightning.sweep.findings.finding import Finding
 
 __all__ = ["conclude"]
 
@@ -51,9 +57,7 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     order = ranked(records, round.objective)
     if order and round.phase != "probe":  # its weights are of no use
         _look(folder, order[0], round.budget.threads)
-    tracked = None if round.tracking.wandb == "disabled" else _track(folder)
-    if tracked and tracked.name.startswith("offline-run"):
-        print(f"W&B has tracked it offline: upload it with phoneme-sweep sync {folder.name}")
+    _learn(folder, is_tracked=round.tracking.wandb != "disabled")
     failed = [record for record in records if record.state == "failed"]
     if failed:
         print(
@@ -62,26 +66,37 @@ def conclude(folder: RoundFolder, round: Round) -> int:
         )
     if round.phase != "probe":
         print(name_best(folder.path.parent.parent))
-    print(f"all of this round: {folder.path}")
+    print(f"all of this round: {folder.path}; as one page: phoneme-sweep report {folder.name}")
     return 1 if failed or not order else 0
 
 
-def _track(folder: RoundFolder) -> Path | None:
-    """Give W&B the round, with its page; give the folder of that run, if there is one."""
-    from phoneme_lightning.sweep.findings.diagnose import diagnose
+def _learn(folder: RoundFolder, is_tracked: bool) -> None:
+    """Judge the round, say what warns, and give W&B the round with its page."""
+    from phoneme_lightning.sweep.findings.diagnose import diagnose, write_findings
     from phoneme_lightning.sweep.findings.evidence import read_evidence
-    from phoneme_lightning.sweep.report.wandb_round import log_round
-    from phoneme_lightning.sweep.report.write import write_report
 
     try:
         evidence = read_evidence(folder)
         findings = diagnose(evidence)
-        write_report(folder, evidence, findings)
-        return log_round(folder, evidence, findings)
+        write_findings(folder, findings)
+        for one in findings if evidence.round.evidence else ():
+            if one.verdict in ("block", "warn"):
+                print(f"{one.verdict}: {one.sentence}\n    {one.action or ''}".rstrip())
+        if is_tracked:
+            _track(folder, evidence, findings)
     except Exception as error:  # the round has ended well, whatever its report meets
         again = f"phoneme-sweep report {folder.name} --wandb"
         print(f"no report ({type(error).__name__}: {error}); once that is mended: {again}")
-        return None
+
+
+def _track(folder: RoundFolder, evidence: "Evidence", findings: "Sequence[Finding]") -> None:
+    from phoneme_lightning.sweep.report.wandb_round import log_round
+    from phoneme_lightning.sweep.report.write import write_report
+
+    write_report(folder, evidence, findings)
+    tracked = log_round(folder, evidence, findings)
+    if tracked and tracked.name.startswith("offline-run"):
+        print(f"W&B has tracked it offline: upload it with phoneme-sweep sync {folder.name}")
 
 
 def _look(folder: RoundFolder, best: TrialRecord, threads: int) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from phoneme_lightning.sweep.findings.boundary import boundary
@@ -26,8 +27,11 @@ from phoneme_lightning.sweep.findings.speakers import speakers
 from phoneme_lightning.sweep.findings.throughput import throughput
 from phoneme_lightning.sweep.findings.training_loss import training_loss
 from phoneme_lightning.sweep.findings.warmup import warmup
+from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 
-__all__ = ["INFORMATION", "RULES", "calibrated", "diagnose", "to_json"]
+__all__ = ["INFORMATION", "RULES", "calibrated", "diagnose", "to_json", "write_findings"]
+
+FILE = "findings.json"
 
 Rule = Callable[[Evidence], list[Finding]]
 
@@ -90,6 +94,12 @@ def _ordered(found: list[Finding]) -> list[Finding]:
 def to_json(findings: Sequence[Finding]) -> str:
     """Write findings as JSON; what is no number becomes null."""
     return json.dumps([_plain(finding.as_dict()) for finding in findings], indent=2) + "\n"
+
+
+def write_findings(folder: RoundFolder, findings: Sequence[Finding]) -> None:
+    """Leave findings in a round's folder as findings.json; one that may only be read stays so."""
+    with suppress(PermissionError):
+        write_atomically(folder.path / FILE, to_json(findings))
 
 
 def _plain(value: Any) -> Any:

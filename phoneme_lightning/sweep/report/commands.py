@@ -14,13 +14,14 @@ __all__: list[str] = []
 
 
 def report(round: str, root: Path, wandb: bool) -> None:
-    from phoneme_lightning.sweep.findings.diagnose import diagnose
+    from phoneme_lightning.sweep.findings.diagnose import diagnose, write_findings
     from phoneme_lightning.sweep.findings.evidence import read_evidence
     from phoneme_lightning.sweep.report.write import write_report
 
     folder = find_round(round, root)
     evidence = read_evidence(folder)
     findings = diagnose(evidence)
+    write_findings(folder, findings)
     print(write_report(folder, evidence, findings))
     if wandb:
         _report_to_wandb(folder, evidence, findings)

@@ -1,6 +1,7 @@
 """The command that judges a round, on a real one that is kept."""
 
 import json
+import shutil
 from pathlib import Path
 
 from phoneme_lightning.sweep.commands import diagnose
@@ -8,13 +9,16 @@ from phoneme_lightning.sweep.commands import diagnose
 RESULTS = Path(__file__).parents[3] / "results/rounds"
 
 
-def test_a_kept_round_is_judged(capsys):
-    assert diagnose("lr_round1", RESULTS, as_json=True) == 0
-    found = {(one["rule"], one["arm"]): one for one in json.loads(capsys.readouterr().out)}
+def test_a_kept_round_is_judged(capsys, tmp_path):
+    shutil.copytree(RESULTS / "lr_round1", tmp_path / "lr_round1")
+    assert diagnose("lr_round1", tmp_path, as_json=True) == 0
+    printed = capsys.readouterr().out
+    assert (tmp_path / "lr_round1/findings.json").read_text("utf-8") == printed
+    found = {(one["rule"], one["arm"]): one for one in json.loads(printed)}
     assert found["length", None]["verdict"] == "warn"
     assert found["boundary", None]["verdict"] == "ok"
     assert found["infeasible", "constant"]["verdict"] == "info"
-    assert diagnose("lr_round1", RESULTS, as_json=False) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("warn: ")
-    assert said[1] == "    set training.steps to 1200 in a new round"
+    assert diagnose("lr_round1", tmp_path, as_json=False) == 0
+    said = capsys.readouterr().out
+    assert said.index("warn ") < said.index("info ") < said.index("ok ")
+    assert "phoneme-sweep next-round lr_round1  # training.steps becomes 1200" in said
