@@ -3,7 +3,9 @@
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
+from scipy.special import fdtrc
 
 from phoneme_lightning.sweep.findings.caveats import caveats, mattered
 from phoneme_lightning.sweep.findings.evidence import read_evidence
@@ -85,10 +87,58 @@ def test_a_round_two_rounds_back_counts():
     assert told(later(between, earlier(), held={LR: 1e-3}))[LR].numbers["round"] == "one"
 
 
+def test_of_two_earlier_rounds_the_nearer_one_is_told():
+    nearer = replace(earlier(seed=1), round=replace(earlier().round, name="nearer"))
+    found = [one for one in caveats(later(nearer, earlier(), held={LR: 1e-3})) if one.key]
+    assert [one.numbers["round"] for one in found] == ["nearer"]
+
+
 def test_luck_makes_few_caveats():
-    chances = [mattered(key, earlier(0.0, 0.0, 0.0, n)) for n in range(30) for key in (LR, KNOB)]
-    assert sum(chance < 0.05 for chance in chances) <= 9  # of 60; more in 1 of 1,000 such tests
-    assert sum(mattered(SCHEDULE, earlier(0.0, 0.0, 0.0, n)) < 0.05 for n in range(30)) <= 6
+    held = {LR: 1e-3, KNOB: 1e-3, SCHEDULE: "cosine"}
+    nothing = [len(told(later(earlier(0.0, 0.0, 0.0, n), held=held))) for n in range(100)]
+    assert sum(map(bool, nothing)) <= 6  # 5 at most are expected
+
+
+def test_a_choice_of_many_values_has_no_more_luck_than_one_of_two():
+    chances = []
+    for seed in range(60):
+        evidence = simulate(World(1, arms=4, effect=0.0), seed)
+        trials = [
+            replace(record, values={**record.values, "model.choice": record.arm})
+            for record in evidence.trials
+        ]
+        chances.append(mattered("model.choice", replace(evidence, trials=trials)))
+    assert sum(chance < 0.05 for chance in chances) <= 4
+
+
+def test_the_parts_of_a_scientific_range_are_compared():
+    evidence = simulate(World(1, arms=2, effect=0.0, gap=4.0), 0)
+    asked = replace(evidence.round, scientific={KNOB: Scientific(range=Uniform(0, 1), buckets=2)})
+    arms = dict(zip(evidence.arms(), ("knob_1 0..0.5", "knob_1 0.5..1"), strict=True))
+    trials = [
+        replace(
+            record,
+            arm=arms[record.arm],
+            values={**record.values, KNOB: 0.5 * (record.arm == "arm1") + 0.02 * record.point},
+        )
+        for record in evidence.trials
+    ]
+    assert mattered(KNOB, replace(evidence, round=asked, trials=trials)) < 0.01
+
+
+def test_the_f_test_is_the_usual_one():
+    evidence = simulate(World(1, arms=1, effect=0.5), 3)
+    (branch,) = evidence.branches()
+    points, scores = evidence.completed_points(branch)
+    line = np.polynomial.Polynomial.fit(points[:, 0], scores, 2)
+    rest = float(((scores - line(points[:, 0])) ** 2).sum())
+    ratio = (float(((scores - scores.mean()) ** 2).sum()) - rest) / 2 / (rest / 17)
+    assert mattered(LR, evidence) == pytest.approx(float(fdtrc(2, 17, ratio)), rel=1e-6)
+
+
+def test_too_few_points_tell_nothing():
+    assert mattered(LR, simulate(World(1, points=8, arms=1, effect=9.0), 0)) == 1.0
+    assert mattered(LR, simulate(World(1, points=9, arms=1, effect=9.0), 0)) < 0.05
 
 
 def test_effects_are_seen_from_three_seed_sigma_on():
