@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from phoneme_lightning import __version__
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.constraints import violated
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
     from lightning.pytorch.cli import LightningArgumentParser
 
-__all__ = ["Checked", "check_points", "probe", "probes"]
+__all__ = ["Checked", "check_points", "probe", "probes", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,19 @@ def check_points(
     if checker:
         write_atomically(memory, json.dumps(known))
     return {row.trial: found[row.trial] for row in rows}
+
+
+def resolve(configs: Sequence[Path], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the whole config that phoneme-cli makes of files and overrides, as it would write it.
+
+    Args:
+        configs: config files; further down wins.
+        settings: overrides, nested.
+
+    Raises:
+        InputError: phoneme-cli would refuse them.
+    """
+    return _Checker(configs).whole(dict(settings))
 
 
 def probes(round: Round) -> Iterator[Row]:
@@ -200,16 +215,27 @@ class _Checker:
             blamed = self._blame(settings)
             raise InputError(f"{name}: {blamed}{' '.join(str(error).split())}") from error
 
+    def _parse(self, settings: dict[str, Any]) -> Any:
+        # The parser makes namespaces of what it is given, in place. Defaults stand in the base, and
+        # a changed class comes whole; to look them up again takes a third of the time.
+        return self.parser.parse_object(
+            deepcopy(settings), namespace=self.base.clone(), defaults=False
+        )
+
+    def whole(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Give the whole config as a fit writes it: without what follows from other keys."""
+        parsed = self._parse(settings)
+        parsed.pop("config", None)
+        written = self.parser.dump(parsed, skip_unset=False, skip_validation=True)
+        config: dict[str, Any] = yaml.safe_load(written)
+        return config
+
     def _check(self, settings: dict[str, Any]) -> Checked:
         import torch
 
         from phoneme_lightning.models.cost import count_parameters
 
-        # The parser makes namespaces of what it is given, in place. Defaults stand in the base, and
-        # a changed class comes whole; to look them up again takes a third of the time.
-        parsed = self.parser.parse_object(
-            deepcopy(settings), namespace=self.base.clone(), defaults=False
-        )
+        parsed = self._parse(settings)
         net = parsed.model.clone()
         optimizer = net.pop("optimizer")
         text = str(net)

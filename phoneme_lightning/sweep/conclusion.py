@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from phoneme_lightning.sweep.findings.evidence import Evidence
     from phoneme_lightning.sweep.findings.finding import Finding
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "run_phoneme_cli"]
 
 SHOWN = 10
 
@@ -102,7 +102,7 @@ def _track(folder: RoundFolder, evidence: "Evidence", findings: "Sequence[Findin
 def _look(folder: RoundFolder, best: TrialRecord, threads: int) -> None:
     try:
         print(f"scoring {best.trial} on the public half of the test split", flush=True)
-        seen = look(folder, best, partial(_phoneme_cli, threads), folder.path.parent.parent)
+        seen = look(folder, best, partial(run_phoneme_cli, threads), folder.path.parent.parent)
     except InputError as error:
         print(f"the best trial, {best.trial}, has no public score: {error}")
         return
@@ -112,7 +112,8 @@ def _look(folder: RoundFolder, best: TrialRecord, threads: int) -> None:
         print(f"{best.trial} on the public half of the test split: {seen.public:.4f}")
 
 
-def _phoneme_cli(threads: int, arguments: list[str]) -> int:
+def run_phoneme_cli(threads: int, arguments: list[str]) -> int:
+    """Run phoneme-cli with so many CPU threads; say what it complained of; give its exit code."""
     program = Path(sys.executable).with_name("phoneme-cli")
     # More threads than a trial's would wait for one another where the cores are busy.
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}

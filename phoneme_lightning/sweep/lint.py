@@ -21,6 +21,9 @@ OF_ALL = [*goal.TEST_SPLIT_RULES, "C6 sampler and phase"]
 OF_PROBES = [*OF_ALL, "D4 column to rank by", "B3 direction", "H3 best checkpoint", "D4 pruning"]
 """Rules that hold for probes too, which vary what no round should tune, and compare no arms."""
 
+OF_CONFIRM = [*goal.RULES, *training.RULES, "C6 sampler and phase"]
+"""Rules that hold where a candidate meets a baseline: nothing is tuned there, on purpose."""
+
 
 @dataclass(frozen=True)
 class Objection:
@@ -47,8 +50,8 @@ def lint(round: Round, configs: Sequence[str | Path] | None = None) -> list[Obje
     """Judge a round, the worst first.
 
     A round that `--quick` cut is no evidence: it is only kept from the test split, and from a
-    sampler that would draw it no points. A probe compares no arms, so that only the rules on how
-    trials train hold for it.
+    sampler that would draw it no points. Where nothing is tuned, in a probe and in a confirm
+    round, only rules on how trials train hold.
 
     Args:
         round: parsed.
@@ -58,7 +61,8 @@ def lint(round: Round, configs: Sequence[str | Path] | None = None) -> list[Obje
         InputError: a base config is not there.
     """
     case = make_case(round, round.base if configs is None else configs)
-    names = OF_ALL if not round.evidence else OF_PROBES if round.phase == "probe" else RULES
+    of_phase = {"probe": OF_PROBES, "confirm": OF_CONFIRM}
+    names = of_phase.get(round.phase, [*RULES]) if round.evidence else OF_ALL
     rules = {name: RULES[name] for name in names}
     found = [Objection(rule, *breach) for rule, look in rules.items() for breach in look(case)]
     return sorted(found, key=lambda one: ("error", "warning", "info").index(one.severity))

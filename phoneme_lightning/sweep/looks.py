@@ -10,13 +10,13 @@ import numpy as np
 from filelock import FileLock
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.scores import append_score, split_score
+from phoneme_lightning.inference.scores import Scores, append_score, split_score
 from phoneme_lightning.inference.submission import read_submission
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.scores import RUNS, read_json_lines
 
-__all__ = ["Look", "look", "read_looks"]
+__all__ = ["Look", "look", "read_looks", "read_scores"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def _look(
     exit_code = run_cli(["predict", "--ckpt_path", str(best)])
     if exit_code:
         raise InputError(f"phoneme-cli predict --ckpt_path {best} left with exit code {exit_code}")
-    corpus, public = _public_accuracy(best, run / "prediction.csv")
+    corpus, scores = read_scores(best, run / "prediction.csv")
+    public = None if scores is None or math.isnan(scores.public) else scores.public
     now = time.strftime("%Y-%m-%d %H:%M:%S %z")
     if public is None:
         advice = (
@@ -100,8 +101,16 @@ def _look(
     return seen
 
 
-def _public_accuracy(checkpoint: Path, prediction: Path) -> tuple[str, float | None]:
-    """Give the corpus, and the accuracy of a prediction of its test split on the public half."""
+def read_scores(checkpoint: Path, prediction: Path) -> tuple[str, Scores | None]:
+    """Score a prediction of a corpus's test split, on both halves: tell nobody of the private one.
+
+    Args:
+        checkpoint: whose prediction it is.
+        prediction: as phoneme-cli writes it.
+
+    Returns:
+        Name of the corpus, and the scores; None where it keeps its test labels back.
+    """
     from phoneme_lightning.corpora.store import FrameStore
     from phoneme_lightning.training.record import read_record
 
@@ -118,4 +127,4 @@ def _public_accuracy(checkpoint: Path, prediction: Path) -> tuple[str, float | N
         np.split(read_submission(prediction), np.cumsum(store.lengths[positions])[:-1]),
         [u.labels for u in utterances if u.labels is not None],
     )
-    return store.corpus, None if math.isnan(scores.public) else scores.public
+    return store.corpus, scores

@@ -1,3 +1,71 @@
 """What the commands of decisions do."""
 
-__all__: list[str] = []
+import json
+from functools import partial
+from pathlib import Path
+
+__all__ = ["compare", "confirm", "promote", "test"]
+
+
+def compare(a: str, b: str, as_json: bool, root: Path) -> None:
+    """Set two sides beside each other."""
+    from phoneme_lightning.sweep.decisions.comparison import compare as compare_sides
+    from phoneme_lightning.sweep.decisions.comparison import lines
+    from phoneme_lightning.sweep.decisions.side import find_side
+
+    ours = find_side(a, root)
+    comparison = compare_sides(ours, find_side(b, root, ours.objective))
+    if as_json:
+        print(json.dumps(comparison.as_dict(), indent=2))
+        return
+    print("\n".join(lines(comparison)))
+
+
+def confirm(
+    round: str,
+    root: Path,
+    candidate: str | None,
+    baseline: str | None,
+    seeds: int,
+    min_gain: float,
+    steps: int | None,
+    name: str | None,
+    parallel: int | None,
+) -> int:
+    """Train a candidate and a baseline again, until the verdict is clear."""
+    from phoneme_lightning.sweep.decisions.confirm import confirm as run
+
+    return run(
+        round,
+        root,
+        candidate=candidate,
+        baseline=baseline,
+        seeds=seeds,
+        min_gain=min_gain,
+        steps=steps,
+        name=name,
+        parallel=parallel,
+    )
+
+
+def promote(
+    round: str, root: Path, trial: str | None, name: str | None, because: str | None
+) -> None:
+    """Write a winner as a config of its own."""
+    from phoneme_lightning.sweep.decisions.promotion import promote as write
+
+    path = write(round, root, trial=trial, config=name, because=because)
+    print(f"{path}: phoneme-cli fit --config {path}\n  phoneme-sweep test {path}")
+
+
+def test(what: str, yes: bool, root: Path) -> None:
+    """Open the private half for a promoted config."""
+    from phoneme_lightning.sweep.conclusion import run_phoneme_cli
+    from phoneme_lightning.sweep.decisions.private import look_at_private
+
+    seen, before = look_at_private(what, root, again=yes, run_cli=partial(run_phoneme_cli, 1))
+    print(f"{seen.config} on the private half of {seen.corpus}: {seen.private:.4f}")
+    print(
+        f"  frame accuracy over {seen.frames:,} frames, by {seen.trial} of {seen.round}; look "
+        f"{seen.look} of this config, {len(before) + 1} of all at this half"
+    )

@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 __all__ = ["add_commands"]
+
+ROOT = Path("runs/rounds")
 
 AddCommand = Callable[[str, str], argparse.ArgumentParser]
 
@@ -15,3 +18,51 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
         command: adds a command, given its name and what it does.
         on_round: the same for one that takes a round.
     """
+    compare = command("compare", "Set two rounds, arms or trials side by side, each at its best.")
+    what = "ROUND, ROUND:ARM or ROUND:TRIAL (a round's name or folder), or a trial's folder"
+    compare.add_argument("a", metavar="A", help=what)
+    compare.add_argument("b", metavar="B", help="likewise; measured by A's objective")
+    compare.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+    _add_root(compare)
+
+    confirm = on_round("confirm", "Train a candidate and a baseline again, with fresh seeds.")
+    confirm.add_argument("--candidate", metavar="TRIAL", help="(default: the round's best)")
+    confirm.add_argument(
+        "--baseline",
+        metavar="TRIAL|CONFIG",
+        help="another trial, or a config file (default: the round's base configs and overrides, "
+        "nothing searched)",
+    )
+    confirm.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="pairs at first (default: %(default)s)"
+    )
+    confirm.add_argument(
+        "--min-gain",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="gain that is not worth a change (default: %(default)s)",
+    )
+    confirm.add_argument("--steps", type=int, metavar="N", help="train both so long")
+    confirm.add_argument("--name", help="of the confirm round (default: ROUND-confirm)")
+    confirm.add_argument(
+        "--parallel", type=int, metavar="N", help="trials at once (default: the round's)"
+    )
+
+    promote = on_round("promote", "Write a winner as a config of its own, and why it is one.")
+    promote.add_argument("--trial", help="(default: what was confirmed, else the round's best)")
+    promote.add_argument("--name", help="of the config: configs/NAME.yaml (default: the round's)")
+    promote.add_argument(
+        "--because", metavar="WHY", help="in spite of findings that block, or unconfirmed"
+    )
+
+    test = command("test", "Open the private half of the test split for a promoted config.")
+    test.add_argument("what", metavar="CONFIG|ROUND", help="what was promoted, or its round")
+    test.add_argument("--yes", action="store_true", help="look again")
+    _add_root(test)
+
+
+def _add_root(added: argparse.ArgumentParser) -> None:
+    added.add_argument(
+        "--root", type=Path, default=ROOT, help=f"folder of all rounds (default: {ROOT})"
+    )

@@ -13,6 +13,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.confusion_file import read_confusion
 from phoneme_lightning.sweep.arms import active_spaces
 from phoneme_lightning.sweep.arms import arms as design_arms
+from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmation
 from phoneme_lightning.sweep.design_file import read_design
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder
 from phoneme_lightning.sweep.leaderboard import ranked
@@ -68,6 +69,9 @@ class Evidence:
     parents: Sequence["Evidence"] = ()
     """The round that this one follows from, the one before it, and so on, as far as they are at
     hand; without curves."""
+
+    confirmation: Mapping[str, Any] | None = None
+    """What a confirm round came to, as its confirmation.json says; None before it has a verdict."""
 
     @property
     def sign(self) -> int:
@@ -227,7 +231,12 @@ def read_evidence(folder: RoundFolder) -> Evidence:
     evidence = _read(folder)
     order = ranked(evidence.trials, evidence.round.objective)
     confusion = read_confusion(order[0].folder) if order and order[0].folder else None
-    return replace(evidence, confusion=confusion, parents=_parents(folder, evidence.round))
+    return replace(
+        evidence,
+        confusion=confusion,
+        parents=_parents(folder, evidence.round),
+        confirmation=read_confirmation(folder),
+    )
 
 
 def _read(folder: RoundFolder) -> Evidence:

@@ -43,7 +43,8 @@ def answer(evidence: Evidence, findings: Sequence[Finding]) -> Answer:
         details.append(f"{waiting} of {len(evidence.trials)} trials have still to run.")
     if not order:
         return Answer("nothing", "No trial has completed: there is nothing to say.", tuple(details))
-    verdict, sentence = _compare(evidence, order)
+    confirming = round.phase == "confirm"
+    verdict, sentence = (_confirmed if confirming else _compare)(evidence, order)
     if waiting:
         sentence = f"So far: {sentence}"
     blocking = [finding for finding in findings if finding.verdict == "block"]
@@ -58,9 +59,20 @@ def answer(evidence: Evidence, findings: Sequence[Finding]) -> Answer:
             f"Not to be believed yet: {many} in the way.",
             (*told, f"As it stands: {sentence}", *details),
         )
-    if verdict != "best":
+    if verdict != "best" and not confirming:
         details.append("Fresh seeds of both, in a confirm round, decide whether to adopt it.")
     return Answer(verdict, sentence, tuple(details))
+
+
+def _confirmed(
+    evidence: Evidence, order: Sequence[TrialRecord]
+) -> tuple[Literal["ahead", "close", "best"], str]:
+    """Tell what fresh seeds decided."""
+    told = evidence.confirmation
+    if told is None:
+        again = f"phoneme-sweep confirm {evidence.round.goal.parent}"
+        return "close", f"There is no verdict yet: `{again}` goes on to one."
+    return "ahead" if told["verdict"] == "ADOPT" else "close", str(told["why"])
 
 
 def _compare(

@@ -1,0 +1,138 @@
+"""How far a difference may be luck: of utterances, of seeds, of the search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from phoneme_lightning.sweep.decisions.side import Side
+from phoneme_lightning.sweep.decisions.verdict import paired_interval
+from phoneme_lightning.sweep.round import Objective
+from phoneme_lightning.training.utterance_file import UTTERANCES, read_utterances
+
+__all__ = ["Interval", "over_search", "over_seeds", "over_utterances"]
+
+DRAWS = 2000
+ENDS = (0.025, 0.975)
+
+Counts = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval of a difference, or why there is none."""
+
+    luck: str
+    """Whose luck it is about: utterances, seeds or search."""
+
+    told: str
+    """How it was made; without an interval why there is none."""
+
+    low: float | None = None
+    """Lower end."""
+
+    high: float | None = None
+    """Upper end."""
+
+
+def over_utterances(ours: Sequence[Path], theirs: Sequence[Path], objective: Objective) -> Interval:
+    """Draw the utterances of validation anew, the same ones for both sides.
+
+    Args:
+        ours: folders of runs whose counts are pooled, a seed each.
+        theirs: likewise.
+        objective: what is compared; only the best frame accuracy is counted by utterance.
+    """
+
+    def none(why: str) -> Interval:
+        return Interval("utterances", why)
+
+    if (objective.metric, objective.selection) != ("val/frame_accuracy", "best"):
+        return none("only the best val/frame_accuracy is counted by utterance")
+    read = [[read_utterances(folder) for folder in side] for side in (ours, theirs)]
+    counts = [[one for one in side if one] for side in read]
+    if any(len(one) < len(side) for one, side in zip(counts, read, strict=True)):
+        return none(f"a trial has no {UTTERANCES}: it is an older one, or kept without")
+    lengths = [
+        {name: frames for name, (frames, _) in one.items()} for side in counts for one in side
+    ]
+    if any(one != lengths[0] for one in lengths):
+        return none("the two were validated on other utterances")
+    names = sorted(lengths[0])
+    frames = np.array([lengths[0][name] for name in names], dtype=float)
+    right: list[Counts] = [
+        np.mean([[one[name][1] for name in names] for one in side], axis=0) for side in counts
+    ]
+    draws = np.random.default_rng(0).integers(len(names), size=(DRAWS, len(names)))
+    shares = (right[0] - right[1])[draws].sum(axis=1) / np.maximum(frames[draws].sum(axis=1), 1)
+    low, high = np.quantile(shares, ENDS)
+    told = f"{len(names)} utterances drawn anew, the same for both"
+    return Interval("utterances", told, float(low), float(high))
+
+
+def over_seeds(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Interval:
+    """Give Student's interval of the difference: by pairs of seeds, else Welch's.
+
+    Args:
+        ours: seed -> objective.
+        theirs: likewise.
+    """
+    both = sorted(ours.keys() & theirs.keys())
+    if len(both) > 1:
+        low, high = paired_interval([ours[seed] - theirs[seed] for seed in both], 0.05)
+        return Interval("seeds", f"{len(both)} pairs of seeds", low, high)
+    if min(len(ours), len(theirs)) < 2:
+        return Interval("seeds", "one seed alone says nothing of its luck: phoneme-sweep confirm")
+    one, two = (np.array(list(side.values())) for side in (ours, theirs))
+    squares = [float(np.var(side, ddof=1)) / len(side) for side in (one, two)]
+    error = np.sqrt(sum(squares))
+    parts = [square**2 / (len(side) - 1) for square, side in zip(squares, (one, two), strict=True)]
+    free = sum(squares) ** 2 / sum(parts) if error else 1.0
+    half = float(stdtrit(free, ENDS[1]) * error)
+    mean = float(one.mean() - two.mean())
+    return Interval(
+        "seeds", f"{len(one)} and {len(two)} seeds, not paired", mean - half, mean + half
+    )
+
+
+def over_search(ours: Side, theirs: Side) -> Interval:
+    """Draw the points of both searches anew, and take the best of equally many.
+
+    Two arms of one round share their points, and get the same draw.
+
+    Args:
+        ours: a round or an arm of one.
+        theirs: likewise.
+    """
+    one, two = ours.by_point(), theirs.by_point()
+    if min(len(one), len(two)) < 2:
+        return Interval("search", "a single point was not searched for among others")
+    sign = 1 if ours.objective.mode == "max" else -1
+    draw = np.random.default_rng(0)
+    arms = [{arm for arm, _ in side} for side in (one, two)]
+    same = ours.folder.path.resolve() == theirs.folder.path.resolve()
+    if same and len(arms[0]) == len(arms[1]) == 1:
+        tables = [
+            {point: sign * value for (_, point), value in side.items()} for side in (one, two)
+        ]
+        points = sorted(tables[0].keys() | tables[1].keys())
+        rows = np.array([[table.get(point, -np.inf) for point in points] for table in tables])
+        bests = rows[:, draw.integers(len(points), size=(DRAWS, len(points)))].max(axis=2)
+        told = f"{len(points)} points that both share, drawn anew"
+    else:
+        count = min(len(one), len(two))
+        bests = np.stack(
+            [
+                np.array([sign * value for value in side.values()])[
+                    draw.integers(len(side), size=(DRAWS, count))
+                ].max(axis=1)
+                for side in (one, two)
+            ]
+        )
+        told = f"the best of {count} points each, drawn anew"
+    bests = bests[:, np.isfinite(bests).all(axis=0)]
+    low, high = np.quantile(sign * (bests[0] - bests[1]), ENDS)
+    return Interval("search", told, float(low), float(high))

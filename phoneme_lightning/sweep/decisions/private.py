@@ -1,0 +1,162 @@
+"""The private half of the test split: for a promoted config alone, and every look is logged."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.scores import append_score
+from phoneme_lightning.sweep.decisions.promotion import DECISION, read_decision
+from phoneme_lightning.sweep.folder import RoundFolder, find_round
+from phoneme_lightning.sweep.looks import read_scores
+from phoneme_lightning.sweep.scores import read_json_lines
+
+__all__ = ["LOOKS", "PrivateLook", "look_at_private"]
+
+LOOKS = "private-looks.jsonl"
+"""In the folder of the round, and in the one of all runs."""
+
+
+@dataclass(frozen=True)
+class PrivateLook:
+    """A look at the private half: each one makes the next worth less."""
+
+    when: str
+    """The time."""
+
+    config: str
+    """The promoted config."""
+
+    sha256: str
+    """Of its text."""
+
+    round: str
+    """The round whose weights were scored."""
+
+    trial: str
+    """Its trial."""
+
+    corpus: str
+    """Whose test split it is."""
+
+    private: float
+    """Frame accuracy on the private half."""
+
+    frames: int
+    """Labelled frames in it."""
+
+    look: int
+    """Which look of this config it is, from 1."""
+
+
+def look_at_private(
+    what: str, root: Path, *, again: bool, run_cli: Callable[[list[str]], int]
+) -> tuple[PrivateLook, list[PrivateLook]]:
+    """Score a promoted config's weights on the private half, and log the look.
+
+    Args:
+        what: the promoted config, or its round.
+        root: folder of all rounds; its parent's private-looks.jsonl gets a line.
+        again: look although this config has been looked at.
+        run_cli: runs phoneme-cli with these arguments and gives its exit code.
+
+    Returns:
+        The look, and every earlier one at the same corpus.
+
+    Raises:
+        InputError: nothing was promoted there, the config has changed since, it was looked at
+            before, its weights are gone, or the corpus keeps its test labels back.
+    """
+    folder, decision = _find(what, root)
+    folder = folder.go_home()
+    place = folder.path.parent
+    _check_unchanged(decision)
+    weights = RoundFolder(place / decision["weights"]["round"])
+    trial = decision["weights"]["trial"]
+    best = _weights(weights, trial)
+    log = place.parent / LOOKS
+    with FileLock(place.parent / f".{LOOKS}.lock"):
+        known = [PrivateLook(**line) for line in read_json_lines(log)]
+        mine = [one for one in known if one.sha256 == decision["sha256"]]
+        if mine and not again:
+            raise InputError(
+                f"{decision['config']} has been looked at {len(mine)} time(s), last on "
+                f"{mine[-1].when} ({mine[-1].private:.4f}): --yes looks again"
+            )
+        exit_code = run_cli(["predict", "--ckpt_path", str(best)])
+        if exit_code:
+            raise InputError(f"phoneme-cli predict --ckpt_path {best} left with {exit_code}")
+        corpus, scores = read_scores(best, best.parents[1] / "prediction.csv")
+        if scores is None or not scores.private_frames:
+            raise InputError(
+                f"{corpus} has no private half here, it keeps its test labels back: "
+                f"phoneme-sweep submit {best.parents[1]} asks Kaggle"
+            )
+        seen = PrivateLook(
+            when=time.strftime("%Y-%m-%d %H:%M:%S %z"),
+            config=decision["config"],
+            sha256=decision["sha256"],
+            round=weights.name,
+            trial=trial,
+            corpus=corpus,
+            private=scores.private,
+            frames=scores.private_frames,
+            look=len(mine) + 1,
+        )
+        append_score(asdict(seen), folder.path / LOOKS)
+        append_score(asdict(seen), log)
+    return seen, [one for one in known if one.corpus == corpus]
+
+
+def _find(what: str, root: Path) -> tuple[RoundFolder, Mapping[str, Any]]:
+    """Find what was promoted, by its config or by its round."""
+    path = Path(what)
+    if path.is_file() and path.suffix == ".yaml":
+        for file in sorted(root.glob(f"[!.]*/{DECISION}")):
+            told = read_decision(RoundFolder(file.parent))
+            if told and Path(told["config"]).resolve() == path.resolve():
+                return RoundFolder(file.parent), told
+        if path.parent.name != "sweeps":
+            raise InputError(
+                f"{what} was not promoted by any round under {root}: the private half is for "
+                "promoted configs alone, see phoneme-sweep promote"
+            )
+    folder = find_round(what, root)
+    told = read_decision(folder)
+    if told is None:
+        raise InputError(
+            f"nothing of {folder.name} is promoted: the private half is for promoted configs "
+            f"alone, see phoneme-sweep promote {folder.path}"
+        )
+    return folder, told
+
+
+def _check_unchanged(decision: Mapping[str, Any]) -> None:
+    try:
+        text = Path(decision["config"]).read_bytes()
+    except OSError as error:
+        raise InputError(f"{decision['config']} is gone: promote it again") from error
+    if hashlib.sha256(text).hexdigest() != decision["sha256"]:
+        raise InputError(
+            f"{decision['config']} has changed since it was promoted: its weights are not of this "
+            "config; take the change back, or train and promote it"
+        )
+
+
+def _weights(folder: RoundFolder, trial: str) -> Path:
+    found = [
+        attempt / "checkpoints/best.ckpt"
+        for attempt in folder.attempts(trial)
+        if (attempt / "checkpoints/best.ckpt").is_file()
+    ]
+    if not found:
+        raise InputError(
+            f"the weights of {trial} of {folder.name} are gone: nothing can be scored; "
+            "train them again (phoneme-sweep confirm with another --name), and promote that"
+        )
+    return found[-1]
