@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from phoneme_lightning.sweep.conclusion import _track
+from phoneme_lightning.sweep.conclusion import _learn
 from phoneme_lightning.sweep.findings.diagnose import diagnose
 from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.looks import Look
@@ -122,11 +122,12 @@ def test_nothing_of_wandb_stops_a_round(folder, monkeypatch):
 
 
 def test_a_round_that_ends_leaves_its_page_and_what_that_meets_costs_it_nothing(folder, capsys):
-    place = _track(folder)
+    _learn(folder, is_tracked=True)
+    [place] = folder.path.glob("wandb/offline-run-*")
     assert "report" in summary_of(place)["summary"]
     folder.design.unlink()
-    assert _track(folder) is None
-    assert capsys.readouterr().out.startswith("no report (FileNotFoundError: ")
+    _learn(folder, is_tracked=True)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("no report (FileNotFoundError: ")
 
 
 def test_a_report_for_wandb_says_how_it_is_published_later(folder, capsys):
