@@ -10,6 +10,7 @@ import numpy as np
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.leaderboard import short_names
+from phoneme_lightning.sweep.records import TrialRecord
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -55,11 +56,7 @@ def importances(evidence: Evidence) -> Importances | None:
     Returns:
         None where fewer than 20 points are completed, or fewer than two hyperparameters varied.
     """
-    points = [
-        same
-        for arm in evidence.arms()
-        for same in evidence.by_point(evidence.completed(arm))  # the best seed first
-    ]
+    points = _points(evidence)
     if len(points) < FEWEST:
         return None
     from optuna.trial import create_trial
@@ -94,6 +91,11 @@ def importances(evidence: Evidence) -> Importances | None:
     )
 
 
+def _points(evidence: Evidence) -> list[list[TrialRecord]]:
+    """Give the completed trials of each point of each arm."""
+    return [same for arm in evidence.arms() for same in evidence.by_point(evidence.completed(arm))]
+
+
 def _evaluate(trials: "list[FrozenTrial]") -> dict[str, float]:
     """Give the share of each hyperparameter; more is better."""
     import optuna
@@ -116,12 +118,12 @@ def importance(evidence: Evidence) -> list[Finding]:
 
     Nothing is said where a round varied one thing only.
     """
-    varied = {*evidence.round.nuisance, *evidence.round.scientific}
-    varied |= {key for part in evidence.round.conditional for key in part.nuisance}
-    if len(varied) < 2:
-        return []
     found = importances(evidence)
     if found is None:
+        round = evidence.round
+        varied = set(round.nuisance).union(*(part.nuisance for part in round.conditional))
+        if len(varied) + bool(round.scientific) < 2 or len(_points(evidence)) >= FEWEST:
+            return []
         sentence = f"Fewer than {FEWEST} completed points: too few to tell what mattered most."
         return [Finding("importance", "unknown", sentence, figure="importance", playbook="4.4")]
     names = short_names(found.shares)
@@ -143,13 +145,13 @@ def importance(evidence: Evidence) -> list[Finding]:
     low, high = found.intervals[first]
     if often >= STABLE:
         sentence = (
-            f"Of all that varied {names[first]} mattered most: it makes up {share:.0%} "
-            f"({low:.0%} to {high:.0%}) of what sets the better half of its points apart."
+            f"Of all that varied, {names[first]} mattered most: {share:.0%} ({low:.0%} to "
+            f"{high:.0%}) of what tells the better half of the settings from the rest lies in it."
         )
         action = None
     else:
         sentence = (
-            f"What mattered most cannot be told: {names[first]} leads, but when the points are "
+            f"What mattered most cannot be told: {names[first]} leads, but when the settings are "
             f"drawn again it does so only {often:.0%} of the time."
         )
         action = f"set budget.points to {2 * evidence.round.budget.points} to tell"

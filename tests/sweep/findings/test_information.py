@@ -181,6 +181,10 @@ def test_importance_wants_twenty_points_and_two_things_that_vary():
     few = replace(whole, trials=[record for record in whole.trials if record.point < 19])
     assert [one.verdict for one in ask("importance", few)] == ["unknown"]
     assert ask("importance", simulate(World(1, arms=1), 0)) == []
+    assert ask("importance", simulate(World(1, arms=1, points=5), 0)) == []
+    assert [one.verdict for one in ask("importance", simulate(World(1, points=5), 0))] == [
+        "unknown"
+    ]
 
 
 # Throughput.
