@@ -78,21 +78,21 @@ def test_outside_of_a_checkout_there_is_none(tmp_path, tiny_store, monkeypatch):
 def test_the_splits_are_counted_and_what_they_share_is_seen(checkout, tmp_path):
     draw = np.random.default_rng(0)
     spoken = [draw.normal(size=(frames, 13)) for frames in (5, 6, 7, 8)]
-    utterances = [  # speaker, features, split: 0 train, 1 validation, 2 test
-        ("ann", spoken[0], 0),
-        ("bob", spoken[1], 0),
-        ("ann", spoken[2], 1),
-        ("eve", spoken[1], 1),  # one of train's under another name
-        ("eve", spoken[3], 2),
+    utterances = [  # id, speaker, features, split: 0 train, 1 validation, 2 test
+        ("a", "ann", spoken[0], 0),
+        ("b", "bob", spoken[1], 0),
+        ("c", "ann", spoken[2], 1),
+        ("d", "eve", spoken[1], 1),  # one of train's under another name
+        ("a", "eve", spoken[3], 2),  # another under the name of one of train's
     ]
     splits = np.array([split for *_, split in utterances], dtype=np.uint8)
     with StoreWriter(tmp_path / "store", coefficients=13) as writer:
-        for number, (speaker, features, _) in enumerate(utterances):
-            writer.add(f"u{number}", speaker, features, np.zeros(len(features), int))
+        for name, speaker, features, _ in utterances:
+            writer.add(name, speaker, features, np.zeros(len(features), int))
         writer.finish(corpus="x", splits={"utterance": splits}, settings={}, counts={})
     seen = written(tmp_path, FrameStore(tmp_path / "store"))["splits"]
     asked = ("utterances", "utterances_in_train", "frames", "speakers", "speakers_in_train")
     assert seen["by"] == "utterance"
     assert [seen["train"][name] for name in asked] == [2, 2, 11, 2, 2]
     assert [seen["validation"][name] for name in asked] == [2, 1, 13, 2, 1]
-    assert [seen["test"][name] for name in asked] == [1, 0, 8, 1, 0]
+    assert [seen["test"][name] for name in asked] == [1, 1, 8, 1, 0]
