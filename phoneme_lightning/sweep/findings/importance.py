@@ -96,6 +96,11 @@ def _points(evidence: Evidence) -> list[list[TrialRecord]]:
     return [same for arm in evidence.arms() for same in evidence.by_point(evidence.completed(arm))]
 
 
+def _extend(evidence: Evidence) -> str:
+    wanted = max(FEWEST, 2 * evidence.round.budget.points)
+    return f"phoneme-sweep extend {evidence.round.name} --points {wanted}"
+
+
 def _evaluate(trials: "list[FrozenTrial]") -> dict[str, float]:
     """Give the share of each hyperparameter; more is better."""
     import optuna
@@ -125,7 +130,8 @@ def importance(evidence: Evidence) -> list[Finding]:
         if len(varied) + bool(round.scientific) < 2 or len(_points(evidence)) >= FEWEST:
             return []
         sentence = f"Fewer than {FEWEST} completed points: too few to tell what mattered most."
-        return [Finding("importance", "unknown", sentence, figure="importance", playbook="4.4")]
+        action = _extend(evidence)
+        return [Finding("importance", "unknown", sentence, action=action, playbook="4.4")]
     names = short_names(found.shares)
     if "arm" in names:
         names["arm"] = "the choice of arm"
@@ -143,18 +149,18 @@ def importance(evidence: Evidence) -> list[Finding]:
         },
     }
     low, high = found.intervals[first]
+    action: str | None = None
     if often >= STABLE:
         sentence = (
             f"Of all that varied, {names[first]} mattered most: {share:.0%} ({low:.0%} to "
             f"{high:.0%}) of what tells the better half of the settings from the rest lies in it."
         )
-        action = None
     else:
         sentence = (
             f"What mattered most cannot be told: {names[first]} leads, but when the settings are "
             f"drawn again it does so only {often:.0%} of the time."
         )
-        action = f"set budget.points to {2 * evidence.round.budget.points} to tell"
+        action = _extend(evidence)
     key = None if first == "arm" else first
     figure, row = "importance", "4.4"
     return [Finding("importance", "info", sentence, numbers, figure, action, None, key, row)]

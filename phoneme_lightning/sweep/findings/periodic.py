@@ -47,7 +47,9 @@ def periodic(evidence: Evidence) -> list[Finding]:
             "Too few validations to see whether they repeat themselves at a beat: it takes "
             f"{FEWEST * 3 // 2} of a trial."
         )
-        return [Finding("periodic", "unknown", sentence, figure="curves", playbook="H2")]
+        often = max(1, evidence.round.training.steps * 2 // (3 * FEWEST))
+        action = f"set training.evaluate_every to {often} in a new round"
+        return [Finding("periodic", "unknown", sentence, {}, "curves", action, playbook="H2")]
     most = max(curves.values(), key=len)
     epoch = _epoch(evidence, most[0][0])
     beats = range(SHORTEST, len(most[0][1]) // CYCLES + 1)

@@ -46,7 +46,7 @@ def throughput(evidence: Evidence) -> list[Finding]:
             f"{len(waits)} of {len(wait)} trials waited for data for more than {MUCH_WAITING:.0%} "
             f"of their time, {worst} for {wait[worst]:.0%}: the net stands still meanwhile."
         )
-        action = "lower budget.parallel, or raise data.frames_per_batch"
+        action = f"phoneme-sweep probe batch {evidence.round.name}  # or lower budget.parallel"
         found.append(Finding("throughput", "info", sentence, numbers, None, action, playbook="H1"))
     ordered = sorted(hosts, key=hosts.__getitem__)
     if len(hosts) > 1 and hosts[ordered[-1]] > UNEVEN * hosts[ordered[0]]:

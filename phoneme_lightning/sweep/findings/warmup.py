@@ -26,11 +26,11 @@ def warmup(evidence: Evidence) -> list[Finding]:
         return [Finding("warmup", "unknown", sentence, playbook="G4")]
     tuned = {key for record in evidence.trials for key in record.values} & {WARMUP, STEPS}
     if len(set(seen.values())) == 1 and not tuned:
-        return [_judge(*next(iter(seen.values())), None)]
-    return [_judge(*its, arm) for arm, its in seen.items()]
+        return [_judge(*next(iter(seen.values())), None, evidence.round.name)]
+    return [_judge(*its, arm, evidence.round.name) for arm, its in seen.items()]
 
 
-def _judge(steps: int, of: int, arm: str | None) -> Finding:
+def _judge(steps: int, of: int, arm: str | None, round: str) -> Finding:
     share = steps / of
     numbers = {"warmup_steps": steps, "steps": of, "share": share}
     whose = f"The best trial of {arm}" if arm else "Training"
@@ -46,6 +46,7 @@ def _judge(steps: int, of: int, arm: str | None) -> Finding:
             sentence += "."
     action = None
     if share > MUCH:
-        action = f"set training.steps to {math.ceil(steps / MUCH)}, or {WARMUP} to {int(MUCH * of)}"
+        wanted = f"phoneme-sweep next-round {round} --steps {math.ceil(steps / MUCH)}"
+        action = f"{wanted}  # or with {WARMUP}: {int(MUCH * of)} in its overrides"
     verdict: Verdict = "info" if share > MUCH else "ok"
     return Finding("warmup", verdict, sentence, numbers, "curves", action, arm, None, "G4")

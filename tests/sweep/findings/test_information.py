@@ -102,7 +102,7 @@ def test_a_long_warmup_asks_for_a_longer_training(steps, verdict, words):
     assert (one.verdict, one.arm) == (verdict, None)
     assert words in one.sentence
     if verdict == "info":
-        assert one.action.startswith(f"set training.steps to {20 * steps},")
+        assert one.action.startswith(f"phoneme-sweep next-round simulated --steps {20 * steps} ")
 
 
 def test_warmup_that_differs_is_told_arm_by_arm():
@@ -179,7 +179,9 @@ def test_a_hyperparameter_of_one_arm_counts_there():
 def test_importance_wants_twenty_points_and_two_things_that_vary():
     whole = simulate(World(2, arms=1, effect=5), 0)
     few = replace(whole, trials=[record for record in whole.trials if record.point < 19])
-    assert [one.verdict for one in ask("importance", few)] == ["unknown"]
+    (one,) = ask("importance", few)
+    wanted = "phoneme-sweep extend simulated --points 40"
+    assert (one.verdict, one.action) == ("unknown", wanted)
     assert ask("importance", simulate(World(1, arms=1), 0)) == []
     assert ask("importance", simulate(World(1, arms=1, points=5), 0)) == []
     assert [one.verdict for one in ask("importance", simulate(World(1, points=5), 0))] == [
@@ -293,8 +295,10 @@ def test_noise_that_all_trials_share_is_no_beat():
 
 
 def test_few_validations_show_no_beat():
-    (one,) = ask("periodic", simulate(World(1, validations=10, curve="periodic"), 0))
+    few = simulate(World(1, validations=10, curve="periodic"), 0)
+    (one,) = ask("periodic", few)
     assert one.verdict == "unknown"
+    assert one.action.startswith(f"set training.evaluate_every to {2000 // 18} ")
 
 
 # All of them.
