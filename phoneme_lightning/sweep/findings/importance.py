@@ -130,8 +130,9 @@ def importance(evidence: Evidence) -> list[Finding]:
         if len(varied) + bool(round.scientific) < 2 or len(_points(evidence)) >= FEWEST:
             return []
         sentence = f"Fewer than {FEWEST} completed points: too few to tell what mattered most."
-        action = _extend(evidence)
-        return [Finding("importance", "unknown", sentence, action=action, playbook="4.4")]
+        return [
+            Finding("importance", "unknown", sentence, action=_extend(evidence), playbook="4.4")
+        ]
     names = short_names(found.shares)
     if "arm" in names:
         names["arm"] = "the choice of arm"
