@@ -44,8 +44,8 @@ def periodic(evidence: Evidence) -> list[Finding]:
                 curves.setdefault(len(late), []).append((record, late))
     if not curves:
         sentence = (
-            "Too few validations to see whether they repeat themselves at a beat: it takes "
-            f"{FEWEST * 3 // 2} of a trial."
+            "Too few validations to see whether they repeat themselves at a beat, as a leak may "
+            f"make them: each trial needs {FEWEST * 3 // 2}."
         )
         often = max(1, evidence.round.training.steps * 2 // (3 * FEWEST))
         action = f"set training.evaluate_every to {often} in a new round"
