@@ -37,8 +37,7 @@ def throughput(evidence: Evidence) -> list[Finding]:
         "wait_share": float(np.median(list(wait.values()))),
         "longest_wait": max(wait.values()),
         "waiting": len(waits),
-        "hosts": hosts,
-    }
+    } | ({"hosts": hosts} if hosts else {})
     found = []
     if waits:
         worst = waits[-1]
