@@ -14,7 +14,9 @@ Its queue, an Optuna study:
 Its trials, a process each:
     launch, fork, trial, attempt, memory, tracking, machine; driver, running.
 What it taught:
-    findings: evidence, a rule a file, a simulator to calibrate them; report: figures, a page.
+    findings: evidence, a rule a file, a simulator to calibrate them; report: figures, a page, W&B.
+What to do about it:
+    decisions: compare, confirm, promote, test; drafts: the next round; probes: limits of a net.
 What people see:
     cli, commands, screen, progress, leaderboard, conclusion, export; looks, scores, kaggle;
     dashboard.
