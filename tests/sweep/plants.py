@@ -69,3 +69,13 @@ class Slow(Callback):
 
     def on_train_batch_end(self, *args, **kwargs) -> None:
         time.sleep(self.seconds)
+
+
+class Hoard(Callback):
+    """Asks for memory in proportion to the batch."""
+
+    def __init__(self, bytes_a_frame: int) -> None:
+        self.bytes_a_frame = bytes_a_frame
+
+    def on_train_batch_start(self, trainer, module, batch, *args) -> None:
+        torch.empty(self.bytes_a_frame * batch.num_frames, dtype=torch.uint8)

@@ -5,15 +5,12 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import write_atomically
 from phoneme_lightning.sweep.keys import nested
 from phoneme_lightning.sweep.yaml12 import dump_yaml
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 __all__ = ["Advice", "read_finding", "write_probe"]
 
@@ -37,21 +34,15 @@ class Advice:
         return reason + dump_yaml(nested(self.settings))
 
 
-def write_probe(
-    folder: Path, finding: Finding, drawing: "go.Figure", caption: str, advice: Advice
-) -> None:
+def write_probe(folder: Path, finding: Finding, page: str, advice: Advice) -> None:
     """Write what a probe found into its folder, and print it.
 
     Args:
         folder: the probe's, which is there.
         finding: its verdict.
-        drawing: the figure that shows it.
-        caption: what to look for in it.
+        page: HTML, the figure that shows it.
         advice: what to change.
     """
-    from phoneme_lightning.sweep.report.document import lone_figure
-
-    page = lone_figure(folder.name, finding.sentence, drawing, caption)
     write_atomically(folder / FINDING, json.dumps(finding.as_dict(), indent=2) + "\n")
     write_atomically(folder / "figure.html", page)
     write_atomically(folder / "advice.yaml", advice.as_yaml())

@@ -161,9 +161,11 @@ def judge_sizes(
     )
     if limit == "unknown":
         return finding, Advice("Nothing is advised: a single size was measured.")
+    kept = size == now
     why = (
-        f"The smallest size that reaches nine tenths of the highest throughput measured; {now:,} "
-        "is set now. A batch size is chosen for speed, not for quality: another one wants its "
-        "learning rate and regularisation tuned anew. Accumulating gradients brings no speed."
+        f"{size:,} is the smallest size that reaches nine tenths of the highest throughput "
+        f"measured, and {'is set already' if kept else f'{now:,} is set now'}. A batch size is "
+        "chosen for speed, not for quality: another one wants its learning rate and "
+        "regularisation tuned anew. Accumulating gradients brings no speed."
     )
-    return finding, Advice(why, {} if size == now else {KEY: size})
+    return finding, Advice(why, {} if kept else {KEY: size})

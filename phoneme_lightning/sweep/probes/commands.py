@@ -34,6 +34,7 @@ def probe_batch(
     from phoneme_lightning.sweep.probes.batch import KEY, judge_sizes
     from phoneme_lightning.sweep.probes.sizes import measure_sizes
     from phoneme_lightning.sweep.probes.subject import find_subject
+    from phoneme_lightning.sweep.report.document import lone_figure
     from phoneme_lightning.sweep.report.figures.probe import batch_figure, batch_info
 
     known = find_subject(subject, sets, root)
@@ -43,7 +44,8 @@ def probe_batch(
         measured.sizes, int(known.number(KEY)), measured.ended, measured.out_of_memory
     )
     info = batch_info(measured.sizes, finding.numbers["knee"], measured.ended)
-    write_probe(folder, finding, batch_figure(info), OF_SIZES, advice)
+    page = lone_figure(folder.name, finding.sentence, batch_figure(info), OF_SIZES)
+    write_probe(folder, finding, page, advice)
 
 
 def probe_lr(
@@ -65,6 +67,7 @@ def probe_lr(
     )
     from phoneme_lightning.sweep.probes.rounds import run_probe
     from phoneme_lightning.sweep.probes.subject import find_subject
+    from phoneme_lightning.sweep.report.document import lone_figure
     from phoneme_lightning.sweep.report.figures.probe import lines_figure, losses_info
 
     known = find_subject(subject, sets, root)
@@ -73,11 +76,13 @@ def probe_lr(
     if ran is None:
         return 1
     folder, evidence = ran
-    found = judge_curves(evidence, dict.fromkeys(evidence.arms(), setting.warmup))
+    warmups = dict.fromkeys(evidence.arms(), setting.warmup)
+    found = judge_curves(evidence, warmups, usual="1x")
     by_times = {times: found[f"{times}x"] for times in TIMES}
     finding, advice = judge_rates(setting, by_times, gradient_norms(evidence), known.name)
     info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
-    write_probe(folder.path, finding, lines_figure(info), OF_LOSSES, advice)
+    page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
+    write_probe(folder.path, finding, page, advice)
     return 0
 
 
@@ -101,6 +106,7 @@ def probe_warmup(
         ladder,
         warmup_round,
     )
+    from phoneme_lightning.sweep.report.document import lone_figure
     from phoneme_lightning.sweep.report.figures.probe import lines_figure, losses_info
 
     known = find_subject(subject, sets, root)
@@ -115,7 +121,8 @@ def probe_warmup(
     by_rung = {rung: found[str(rung)] for rung in rungs}
     finding, advice = judge_ladder(base, whole, int(known.get(WARMUP, 0)), by_rung)
     info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
-    write_probe(folder.path, finding, lines_figure(info), OF_LOSSES, advice)
+    page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
+    write_probe(folder.path, finding, page, advice)
     return 0
 
 
@@ -139,6 +146,7 @@ def probe_steps(
         training_set,
     )
     from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, find_subject
+    from phoneme_lightning.sweep.report.document import lone_figure
     from phoneme_lightning.sweep.report.figures.probe import accuracies_info, lines_figure
 
     known = find_subject(subject, sets, root)
@@ -153,5 +161,6 @@ def probe_steps(
     finding, advice = judge_fits(found, most, fit, part.words)
     steps_of = {f"{rate:g}": one.step for rate, one in found.items()}
     info = accuracies_info(evidence, part.batches, fit, steps_of)
-    write_probe(folder.path, finding, lines_figure(info), OF_FITS, advice)
+    page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_FITS)
+    write_probe(folder.path, finding, page, advice)
     return 0

@@ -5,17 +5,18 @@ The playbook's test for an instability that hides between validations (G2: twice
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding, Verdict
 from phoneme_lightning.sweep.probes.advice import Advice
 from phoneme_lightning.sweep.probes.rounds import EVERY_STEP, make_round
-from phoneme_lightning.sweep.probes.stability import ROWS, Stability, stability
+from phoneme_lightning.sweep.probes.stability import ROWS, Stability, fall, stability
 from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, Subject
 from phoneme_lightning.sweep.round import Round, Training
 
@@ -28,6 +29,8 @@ __all__ = [
     "lr_round",
     "read_setting",
 ]
+
+Floats = NDArray[np.float64]
 
 TIMES = (1, 2, 5, 10)
 """Multiples of the best rate. At 1 it is the curve that the others are held against."""
@@ -97,7 +100,7 @@ def lr_round(subject: Subject, setting: Setting, steps: int, parallel: int | Non
     """
     if steps < ROWS:
         raise InputError(f"--steps is {steps}: give at least {ROWS}")
-    made = make_round(
+    return make_round(
         subject,
         "lr",
         f"Is training stable above its best learning rate, {setting.rate:.3g}?",
@@ -106,23 +109,34 @@ def lr_round(subject: Subject, setting: Setting, steps: int, parallel: int | Non
         {"model.schedule": "constant", **EVERY_STEP},
         parallel,
     )
-    return replace(made, divergence=replace(made.divergence, chance_after=steps))
 
 
-def judge_curves(evidence: Evidence, warmups: Mapping[str, int]) -> dict[str, Stability]:
+def judge_curves(
+    evidence: Evidence, warmups: Mapping[str, int], usual: str | None = None
+) -> dict[str, Stability]:
     """Judge the trial of each arm of a probe's round.
 
     Args:
         evidence: the round.
         warmups: arm -> steps over which its learning rate rises.
+        usual: the arm that the others are to learn at least half as much as.
     """
-    found = {}
-    for trial in evidence.trials:
-        rows = [row for row in evidence.curves.get(trial.trial, ()) if "train/loss" in row]
-        steps, loss = (np.array([row[name] for row in rows]) for name in ("step", "train/loss"))
-        whole = evidence.round.training.steps
-        found[trial.arm] = stability(steps, loss, warmups[trial.arm], whole, trial.cause)
-    return found
+    curves = {trial.arm: _losses(evidence, trial.trial) for trial in evidence.trials}
+    known = curves[usual][1] if usual else np.array([])
+    known = known[np.isfinite(known)]
+    least = fall(known) if len(known) else 0.0
+    whole = evidence.round.training.steps
+    return {
+        trial.arm: stability(*curves[trial.arm], warmups[trial.arm], whole, trial.cause, least)
+        for trial in evidence.trials
+    }
+
+
+def _losses(evidence: Evidence, trial: str) -> tuple[Floats, Floats]:
+    """Give a trial's training loss at every step, where it was no number too."""
+    rows = [row for row in evidence.curves.get(trial, ()) if "train/loss" in row]
+    steps, loss = (np.array([row[name] for row in rows]) for name in ("step", "train/loss"))
+    return steps, loss
 
 
 def gradient_norms(evidence: Evidence) -> tuple[float, float] | None:

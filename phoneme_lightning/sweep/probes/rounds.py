@@ -99,11 +99,13 @@ def run_probe(wanted: Round, root: Path) -> tuple[RoundFolder, Evidence] | None:
         folder, round = open_round(file, check_round, fork=True, root=root)
     run_round(folder, round)
     evidence = read_evidence(folder)
-    failed = [trial for trial in evidence.trials if trial.state == "failed"]
+    failed = [
+        trial for trial in evidence.trials if trial.state == "failed" or trial.cause == "memory"
+    ]
     if failed:
         raise InputError(
-            f"{failed[0].trial} failed, so {round.name} has no verdict ({failed[0].message}): mend "
-            f"that, then phoneme-sweep retry {folder.path}, and this command again"
+            f"{failed[0].trial} has failed, so {round.name} has no verdict ({failed[0].message}): "
+            f"mend that, then phoneme-sweep retry {folder.path}, and this command again"
         )
     if any(trial.state in OPEN for trial in evidence.trials):
         print("the probe goes on with the same command")

@@ -198,7 +198,10 @@ def _measure(
     settings = {
         **subject.settings,
         KEY: frames,
-        "trainer.callbacks": [{"class_path": METER, "init_args": init_args}],
+        "trainer.callbacks": [
+            *(subject.get("trainer.callbacks") or []),
+            {"class_path": METER, "init_args": init_args},
+        ],
         "trainer.max_steps": MANY_STEPS,
         "trainer.limit_val_batches": 0,
         "trainer.log_every_n_steps": MANY_STEPS,

@@ -182,7 +182,10 @@ def steps_round(
         **part.settings,
         **EVERY_STEP,
         "model.schedule": "constant",
-        "trainer.callbacks": [{"class_path": STOP, "init_args": init_args}],
+        "trainer.callbacks": [
+            *(subject.get("trainer.callbacks") or []),
+            {"class_path": STOP, "init_args": init_args},
+        ],
     }
     arms = {f"{rate:g}": {LEARNING_RATE: rate} for rate in sorted(set(rates))}
     question = "How many steps does a perfect fit of the training set take?"
@@ -251,13 +254,15 @@ def judge_fits(
         f"A learning rate of {fastest:g} fits {what} to {perfect:.1%} in {fits[fastest]} steps, "
         "the fastest"
     )
-    why = (
-        f"{sentence}: a first guess at the length of training. With dropout, augmentation or noise "
-        "it takes more. In a round: training.steps."
-    )
     if part:
-        why += f" It was {part} only: all of the training set takes more."
-    advice = Advice(why, {LENGTH: fits[fastest]})
+        why = f"{sentence}. All of the training set takes more, so no length is advised."
+        advice = Advice(why)
+    else:
+        why = (
+            f"{sentence}: a first guess at the length of training (in a round: training.steps). "
+            "With dropout, augmentation or noise it takes more."
+        )
+        advice = Advice(why, {LENGTH: fits[fastest]})
     if fastest in (rates[0], rates[-1]):
         further = fastest / 3 if fastest == rates[0] else fastest * 3
         sentence += f", but {fastest:g} is at the edge of the grid: another may be faster still."

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.report.figures.style import (
     COLOURS,
+    GRID,
     INFEASIBLE,
     INK,
     PALE,
     layout,
-    number,
     thin,
     ticks,
 )
@@ -32,7 +32,7 @@ __all__ = [
 POINTS = 400
 
 HEADROOM = 1.5
-"""How far above the first value of a curve the frame of a loss goes."""
+"""How many times as high as at the beginning a loss is still in the frame."""
 
 
 class _Size(Protocol):
@@ -131,7 +131,7 @@ def batch_figure(info: BatchInfo) -> go.Figure:
                 **ticks(info.seconds_a_step, log=True),
                 "domain": [0, 0.34],
                 "title": {"text": "seconds a step"},
-                "gridcolor": PALE,
+                "gridcolor": GRID,
                 "automargin": True,
             },
         )
@@ -151,8 +151,8 @@ def batch_figure(info: BatchInfo) -> go.Figure:
         )  # fmt: skip
     figure.add_vline(info.knee, line={"color": INK, "width": 1, "dash": "dot"})
     figure.add_annotation(
-        x=float(np.log10(info.knee)), y=0, yref="paper", yanchor="bottom", xanchor="left",
-        text=f" no faster above {number(round(info.knee))}", showarrow=False,
+        x=float(np.log10(info.knee)), y=0, yref="y domain", yanchor="bottom", xanchor="right",
+        text=f"hardly faster above {info.knee:,.0f} ", showarrow=False,
         font={"size": 11, "color": INK},
     )  # fmt: skip
     figure.add_annotation(
@@ -173,13 +173,12 @@ def losses_info(evidence: Evidence, breaks: Mapping[str, int | None]) -> LinesIn
     for trial in evidence.trials:
         steps, values = evidence.curve(trial, "train/loss")
         lines.append(
-            Line(trial.arm, *thin(steps.tolist(), values.tolist(), 400), breaks[trial.arm])
+            Line(trial.arm, *thin(steps.tolist(), values.tolist(), POINTS), breaks[trial.arm])
         )
-    first = [line.values[0] for line in lines if line.values]
-    lowest = min((value for line in lines for value in line.values), default=0.0)
-    return LinesInfo(
-        "training loss", tuple(lines), (lowest, HEADROOM * max(first, default=1.0)), None
-    )
+    seen = [value for line in lines for value in line.values] or [0.0, 1.0]
+    first = max((line.values[0] for line in lines if line.values), default=1.0)
+    frame = 0.97 * min(seen), min(1.03 * max(seen), HEADROOM * first)
+    return LinesInfo("training loss", tuple(lines), frame, None)
 
 
 def accuracies_info(
