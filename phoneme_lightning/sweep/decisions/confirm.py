@@ -17,6 +17,7 @@ from phoneme_lightning.sweep.decisions.confirmation import Confirmation, judge, 
 from phoneme_lightning.sweep.decisions.side import find_side
 from phoneme_lightning.sweep.decisions.verdict import LOOKS
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
+from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.records import read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.running import work
@@ -62,6 +63,8 @@ def confirm(
     source = find_round(round, root).go_home()
     if source.path.is_absolute():
         root = source.path.parent
+    if load_round(source).phase in ("confirm", "probe"):
+        raise InputError(f"{source.name} has searched for nothing: confirm a round that has")
     side = find_side(f"{source.path}:{candidate}" if candidate else str(source.path), root)
     trial = side.trials[0].trial
     wanted = make_round(side, baseline, name or f"{side.round.name}-confirm", seeds, steps, root)

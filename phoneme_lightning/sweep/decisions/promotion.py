@@ -183,6 +183,8 @@ def _object(winner: _Winner, findings: Mapping[str, Sequence[Finding]]) -> None:
         InputError: it says why, and how to do it all the same.
     """
     all_the_same = '--because "..." promotes it all the same'
+    if not winner.round.evidence:
+        raise InputError(f"--quick cut {winner.folder.name}: it is no evidence; {all_the_same}")
     for name, each in findings.items():
         blocking = [finding for finding in each if finding.verdict == "block"]
         if blocking:
@@ -192,8 +194,8 @@ def _object(winner: _Winner, findings: Mapping[str, Sequence[Finding]]) -> None:
             )
     if winner.confirmation is None:
         raise InputError(
-            f"{winner.found} is not confirmed: phoneme-sweep confirm {winner.folder.path}; "
-            f"{all_the_same}"
+            f"{winner.found} is not confirmed: phoneme-sweep confirm {winner.folder.path} "
+            f"--candidate {winner.found}; {all_the_same}"
         )
     if winner.confirmation["verdict"] != "ADOPT":
         raise InputError(
