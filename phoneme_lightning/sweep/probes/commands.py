@@ -79,7 +79,7 @@ def probe_lr(
     warmups = dict.fromkeys(evidence.arms(), setting.warmup)
     found = judge_curves(evidence, warmups, usual="1x")
     by_times = {times: found[f"{times}x"] for times in TIMES}
-    finding, advice = judge_rates(setting, by_times, gradient_norms(evidence), known.name)
+    finding, advice = judge_rates(setting, by_times, gradient_norms(evidence), known.words)
     info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
     page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
     write_probe(folder.path, finding, page, advice)

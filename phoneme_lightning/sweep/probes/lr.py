@@ -153,7 +153,7 @@ def gradient_norms(evidence: Evidence) -> tuple[float, float] | None:
 
 
 def judge_rates(
-    setting: Setting, found: Mapping[int, Stability], norms: tuple[float, float] | None, name: str
+    setting: Setting, found: Mapping[int, Stability], norms: tuple[float, float] | None, words: str
 ) -> tuple[Finding, Advice]:
     """Say whether training is stable above its best rate, and what to do if it is not.
 
@@ -161,7 +161,7 @@ def judge_rates(
         setting: of the subject.
         found: multiple of the best rate -> how that training went.
         norms: the median and the 90th percentile of the gradient's norm at the best rate.
-        name: what to call the subject in a command.
+        words: what names the subject on the command line.
     """
     numbers: dict[str, Any] = {
         "rate": setting.rate,
@@ -192,19 +192,20 @@ def judge_rates(
     numbers["unstable_rate"] = lowest * setting.rate
     where = f" (its loss rises from step {step})" if step is not None else ""
     said = f"at {lowest} times that, {lowest * setting.rate:.3g}, {SAID[kind]}{where}"
+    probe = f"phoneme-sweep probe warmup {words}"
     if lowest > NEAR:
         below = max(times for times in found if times < lowest)
         sentence = f"Training is stable at {below} times its best learning rate, {rate}; {said}."
         why = f"Nothing needs to be changed: there is room above the best rate, {rate}."
-        return finding("info", sentence, f"phoneme-sweep probe warmup {name}"), Advice(why)
+        return finding("info", sentence, None if kind == "mid" else probe), Advice(why)
     if lowest == 1:
         sentence = f"Training is {SAID[kind]} at {rate} itself, its learning rate{where}."
     else:
         sentence = f"Training is close to breaking: its best learning rate is {rate}, and {said}."
     if kind == "mid":
-        advice = _clip(setting, norms)
-        return finding("warn", sentence, "train with the advice, and probe again"), advice
-    return finding("warn", sentence, f"phoneme-sweep probe warmup {name}"), _warm_up(setting)
+        action = "train with the advice, and probe again"
+        return finding("warn", sentence, action), _clip(setting, norms)
+    return finding("warn", sentence, probe), _warm_up(setting)
 
 
 def _warm_up(setting: Setting) -> Advice:

@@ -1,7 +1,8 @@
 """What is probed: configs of phoneme-cli, or the best trial of a round."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ class Subject:
 
     parent: str | None = None
     """The round that it comes from."""
+
+    words: str = ""
+    """What names it on the command line."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Give the value of a dotted key."""
@@ -95,6 +99,11 @@ def find_subject(words: Sequence[str], sets: Sequence[str], root: Path) -> Subje
         InputError: there is no such thing.
     """
     given = dict(_setting(one) for one in sets)
+    told = [*words, *(word for one in sets for word in ("--set", one))]
+    return replace(_find(words, given, root), words=shlex.join(told))
+
+
+def _find(words: Sequence[str], given: Mapping[str, Any], root: Path) -> Subject:
     if len(words) == 1:
         try:
             return _of_round(find_round(words[0], root), given)

@@ -26,6 +26,7 @@ def test_configs_are_laid_over_one_another_and_settings_over_them(tmp_path):
     assert found.name == "rnn"
     assert (found.get("model.warmup_steps"), found.steps(None), found.steps(5)) == (7, 20, 5)
     assert found.number(LEARNING_RATE) == 2e-3
+    assert found.words == f"{CONFIG} {over} --set trainer.max_steps=20"
 
 
 def test_of_a_round_the_best_trial_is_taken(plant, tmp_path):
