@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.sweep.conclusion import _learn
 from phoneme_lightning.sweep.findings.diagnose import diagnose
 from phoneme_lightning.sweep.findings.evidence import read_evidence
@@ -53,6 +55,7 @@ def folder(plant, tmp_path):
             "p3": {"values": {LR: 0.1}},
         },
     )
+    write_confusion(folder.attempt("p2", 1), np.eye(41, dtype=int))
     look = Look("p2", 0.61, "", "")
     (folder.path / "looks.jsonl").write_text(json.dumps(vars(look)) + "\n")
     return folder
@@ -106,7 +109,7 @@ def test_a_round_ends_with_a_run_of_all_that_it_taught(folder):
     axis = json.loads((files / summary[f"figures/axis {LR}"]["path"]).read_text())
     [dots] = [trace for trace in axis["data"] if trace.get("name") == "all"]
     assert sorted(dots["x"]) == [1e-3, 1e-2]
-    assert "figures/curves" in summary
+    assert {"figures/curves", "figures/confusion"} <= summary.keys()
 
 
 def test_nothing_of_wandb_stops_a_round(folder, monkeypatch):

@@ -59,7 +59,10 @@ def test_a_run_is_filed_by_what_was_said(words, tmp_path, forks):
     said = {f"wandb.{key}": value for key, value in said.items()}
     said |= {"wandb.config.lr": 0.25, "wandb.config.arm": "cosine"}
     config = tmp_path / "over.yaml"
-    config.write_text("wandb:\n  config: {model.optimizer.init_args.lr: 0.25, steps: 8}\n")
+    config.write_text(
+        "wandb:\n  config: {model.optimizer.init_args.lr: 0.25, steps: 8}\n"
+        "  summary: {val/loss: min}\n"
+    )
     words = words(**said)
     words[1:1] = ["--config", str(config)]
     assert forks.run(words, tmp_path / "said") == 0
@@ -70,6 +73,10 @@ def test_a_run_is_filed_by_what_was_said(words, tmp_path, forks):
     flat = {"lr": 0.25, "arm": "cosine", "model.optimizer.init_args.lr": 0.25, "steps": 8}
     assert summary["config"].items() >= flat.items()
     assert summary["config"]["model"]["warmup_steps"] == 2
+    losses = [
+        row["val/loss"] for row in read_metrics(tmp_path / "run/metrics.csv") if "val/loss" in row
+    ]
+    assert summary["summary"]["val/loss"] == {"min": pytest.approx(min(losses))}
 
 
 @pytest.mark.parametrize("end", ["finished", "infeasible", "terminated"])

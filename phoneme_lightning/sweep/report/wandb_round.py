@@ -15,6 +15,7 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.leaderboard import arm_rows, mixed, ranked, trial_rows
 from phoneme_lightning.sweep.looks import read_looks
 from phoneme_lightning.sweep.report.answer import answer
+from phoneme_lightning.sweep.report.figures.confusion import confusion_figure, confusion_info
 from phoneme_lightning.sweep.report.gallery import drawings
 from phoneme_lightning.sweep.report.html import plain
 from phoneme_lightning.sweep.round import Round
@@ -88,9 +89,13 @@ def _tables(folder: RoundFolder, evidence: Evidence, findings: Sequence[Finding]
 def _figures(evidence: Evidence) -> dict[str, Any]:
     import wandb
 
+    figures = {name: drawing for name, _, drawing, _ in drawings(evidence)}
+    best = ranked(evidence.trials, evidence.round.objective)[:1]
+    if best and evidence.confusion is not None:
+        figures["confusion"] = confusion_figure(confusion_info(best[0].trial, evidence.confusion))
     return {
-        f"figures/{name.replace(':', ' ')}": wandb.Plotly(drawing)
-        for name, _, drawing, _ in drawings(evidence)
+        f"figures/{name.replace(':', ' ')}": wandb.Plotly(figure)
+        for name, figure in figures.items()
     }
 
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.report.publish import FILE, publish
 from phoneme_lightning.sweep.report.wandb_blocks import build
 from phoneme_lightning.sweep.report.wandb_report import describe, read_runs
+from phoneme_lightning.sweep.round import Conditional, Objective
+from phoneme_lightning.sweep.spaces import Log
+from phoneme_lightning.sweep.tracking import config_names, summary_name
 
 KEY = "0a1b" * 10
 BEST = "val/frame_accuracy.max"
@@ -88,6 +92,18 @@ def test_the_answer_comes_first_and_the_worst_finding_next(told):
     assert lines[2].strip() == "phoneme-sweep next-round made"
     assert lines[-1] == "- **ok**: Enough points."
     assert "- A small net." in caveats
+
+
+def test_a_hyperparameter_has_one_name_in_all_arms_and_the_objective_the_one_that_ranks(evidence):
+    lr, other = "model.optimizer.init_args.lr", "model.head.lr"
+    round = evidence.round
+    assert config_names(round, [lr])[lr] == "lr"
+    own = Conditional({"model.schedule": "cosine"}, nuisance={other: Log(1e-4, 1e-1)})
+    assert config_names(replace(round, conditional=[own]), [lr])[lr] == lr
+    names = [
+        summary_name(Objective("val/loss", "min", selection)) for selection in ("best", "final")
+    ]
+    assert names == ["val/loss.min", "val/loss.last"]
 
 
 def test_the_id_of_a_run_is_the_one_that_its_attempt_was_told(plant, tmp_path):
