@@ -79,7 +79,9 @@ def _learn(folder: RoundFolder, is_tracked: bool) -> None:
         evidence = read_evidence(folder)
         findings = diagnose(evidence)
         write_findings(folder, findings)
-        for one in findings if evidence.round.evidence else ():
+        # A probe goes where training breaks; what it found it says itself.
+        is_told = evidence.round.evidence and evidence.round.phase != "probe"
+        for one in findings if is_told else ():
             if one.verdict in ("block", "warn"):
                 print(f"{one.verdict}: {one.sentence}\n    {one.action or ''}".rstrip())
         if is_tracked:

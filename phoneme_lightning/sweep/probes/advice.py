@@ -34,16 +34,18 @@ class Advice:
         return reason + dump_yaml(nested(self.settings))
 
 
-def write_probe(folder: Path, finding: Finding, page: str, advice: Advice) -> None:
+def write_probe(folder: Path, finding: Finding, info: Any, page: str, advice: Advice) -> None:
     """Write what a probe found into its folder, and print it.
 
     Args:
         folder: the probe's, which is there.
         finding: its verdict.
-        page: HTML, the figure that shows it.
+        info: the numbers of the figure that shows it, a named tuple.
+        page: HTML, that figure drawn.
         advice: what to change.
     """
     write_atomically(folder / FINDING, json.dumps(finding.as_dict(), indent=2) + "\n")
+    write_atomically(folder / "figure.json", json.dumps(_named(info)) + "\n")
     write_atomically(folder / "figure.html", page)
     write_atomically(folder / "advice.yaml", advice.as_yaml())
     print(f"\n{finding.verdict}: {finding.sentence} [{finding.rule}, {finding.playbook}]")
@@ -51,6 +53,15 @@ def write_probe(folder: Path, finding: Finding, page: str, advice: Advice) -> No
         print(f"    {finding.action}")
     print(f"\n{folder / 'advice.yaml'}:\n{textwrap.indent(advice.as_yaml(), '    ')}")
     print(f"{folder / 'figure.html'}")
+
+
+def _named(value: Any) -> Any:
+    """Give named tuples, in one another, as mappings."""
+    if isinstance(value, tuple):
+        names = getattr(value, "_fields", None)
+        inner = [_named(one) for one in value]
+        return dict(zip(names, inner, strict=True)) if names else inner
+    return value
 
 
 def read_finding(folder: Path) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def probe_batch(
     )
     info = batch_info(measured.sizes, finding.numbers["knee"], measured.ended)
     page = lone_figure(folder.name, finding.sentence, batch_figure(info), OF_SIZES)
-    write_probe(folder, finding, page, advice)
+    write_probe(folder, finding, info, page, advice)
 
 
 def probe_lr(
@@ -82,7 +82,7 @@ def probe_lr(
     finding, advice = judge_rates(setting, by_times, gradient_norms(evidence), known.words)
     info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
     page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
-    write_probe(folder.path, finding, page, advice)
+    write_probe(folder.path, finding, info, page, advice)
     return 0
 
 
@@ -122,7 +122,7 @@ def probe_warmup(
     finding, advice = judge_ladder(base, whole, int(known.get(WARMUP, 0)), by_rung)
     info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
     page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
-    write_probe(folder.path, finding, page, advice)
+    write_probe(folder.path, finding, info, page, advice)
     return 0
 
 
@@ -162,5 +162,5 @@ def probe_steps(
     steps_of = {f"{rate:g}": one.step for rate, one in found.items()}
     info = accuracies_info(evidence, part.batches, fit, steps_of)
     page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_FITS)
-    write_probe(folder.path, finding, page, advice)
+    write_probe(folder.path, finding, info, page, advice)
     return 0

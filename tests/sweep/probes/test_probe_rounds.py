@@ -37,6 +37,8 @@ def test_lr_is_stopped_goes_on_and_ends_with_a_verdict(place):
     assert finding["numbers"]["rate"] == 0.02
     assert finding["sentence"] in said
     assert "plotly" in (folder / "figure.html").read_text()
+    lines = json.loads((folder / "figure.json").read_text())["lines"]
+    assert (lines[0]["arm"], len(lines[0]["steps"])) == ("1x", 40)
     # No glance at the test split: a probe's weights are of no use.
     assert "public" not in said
     assert not (folder / "looks.jsonl").exists()
