@@ -74,13 +74,17 @@ def look_at_private(
     """
     folder, decision = _find(what, root)
     folder = folder.go_home()
-    place = folder.path.parent
+    if folder.path.is_absolute():
+        root = folder.path.parent
     _check_unchanged(decision)
-    weights = RoundFolder(place / decision["weights"]["round"])
+    name = decision["weights"]["round"]
+    beside = folder.path.parent / name
+    weights = RoundFolder(beside if beside.is_dir() else root / name)
     trial = decision["weights"]["trial"]
     best = _weights(weights, trial)
-    log = place.parent / LOOKS
-    with FileLock(place.parent / f".{LOOKS}.lock"):
+    log = root.parent / LOOKS
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(log.with_name(f".{LOOKS}.lock")):
         known = [PrivateLook(**line) for line in read_json_lines(log)]
         mine = [one for one in known if one.sha256 == decision["sha256"]]
         if mine and not again:

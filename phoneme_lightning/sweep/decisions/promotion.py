@@ -156,10 +156,11 @@ def _find_winner(asked: RoundFolder, root: Path, trial: str | None) -> _Winner:
             raise InputError(
                 f"--trial is {trial}, but {asked.name} confirms {told['candidate']}: leave it out"
             )
-        place = asked.path.parent / told["round"]
-        source = RoundFolder(place) if (place / "round.yaml").is_file() else None
-        return _confirmed(asked, source, told)
-    files = asked.path.parent.glob(f"[!.]*/{CONFIRMATION}")
+        beside = [place / told["round"] for place in (asked.path.parent, root)]
+        there = [RoundFolder(place) for place in beside if (place / "round.yaml").is_file()]
+        return _confirmed(asked, there[0] if there else None, told)
+    places = {place.resolve(): place for place in (asked.path.parent, root)}.values()
+    files = [file for place in places for file in place.glob(f"[!.]*/{CONFIRMATION}")]
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         told = read_confirmation(RoundFolder(file.parent))
         if told and told["round"] == asked.name and trial in (None, told["candidate"]):

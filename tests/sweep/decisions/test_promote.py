@@ -142,9 +142,9 @@ def test_no_config_is_overwritten(searched, judged):
     judged(*CLEAR)
     Path("configs").mkdir()
     Path("configs/lr.yaml").write_text("mine")
-    with pytest.raises(InputError, match="configs/lr.yaml is there already"):
+    with pytest.raises(InputError, match=r"configs/lr\.yaml is there already"):
         decide()
     assert Path("configs/lr.yaml").read_text() == "mine"
     assert read_decision(searched) is None
-    with pytest.raises(InputError, match="--name is '../up'"):
+    with pytest.raises(InputError, match=r"--name is '\.\./up'"):
         decide(config="../up")

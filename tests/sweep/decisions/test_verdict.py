@@ -1,5 +1,8 @@
 """The verdict: what it says of given differences, and how often it is wrong."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,6 +67,16 @@ def test_a_gain_that_is_sure_but_small_is_held():
     small = [0.0010, 0.0011, 0.0012, 0.0011, 0.0010]
     assert decide(small, 1).word == "ADOPT"
     assert decide(small, 1, min_gain=0.01).word == "HOLD"
+
+
+def test_the_table_in_the_docs_is_what_is_measured():
+    page = (Path(__file__).parents[3] / "docs/decisions.md").read_text()
+    table = re.search(r"(?<=<!-- adopt rate -->\n\n).*?(?=\n\n<!-- end)", page, re.DOTALL)[0]
+    gains, _, *rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    assert rows
+    for seeds, *shares in rows:
+        measured = [confirmed(float(gain), int(seeds)) for gain in gains[1:]]
+        assert [f"{share:.1%}".replace("%", " %") for share in measured] == shares
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
