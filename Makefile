@@ -16,7 +16,7 @@ demo: install  ## train and score a small net on the built-in corpus, in a few m
 	$(BIN)/phoneme-cli fit --config configs/crnn.yaml --config configs/trainer/demo.yaml
 
 test: install  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 3 --dist worksteal
 
 lint: install  ## check style and format
 	$(BIN)/ruff check
