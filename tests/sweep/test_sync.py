@@ -106,10 +106,18 @@ def test_a_round_ends_with_a_run_of_all_that_it_taught(folder):
     assert summary["answer"].startswith(answer(evidence, findings).sentence)
 
     assert (files / summary["report"]["path"]).read_bytes() == page.read_bytes()
-    axis = json.loads((files / summary[f"figures/axis {LR}"]["path"]).read_text())
-    [dots] = [trace for trace in axis["data"] if trace.get("name") == "all"]
+    drawn = {
+        name.removeprefix("figures/"): (files / summary[name]["path"]).read_text()
+        for name in summary
+        if name.startswith("figures/")
+    }
+    assert not [name for name, text in drawn.items() if "bdata" in text or "NaN" in text]
+    traces = {name: json.loads(text)["data"] for name, text in drawn.items()}
+    [dots] = [trace for trace in traces[f"axis {LR}"] if trace.get("name") == "all"]
     assert sorted(dots["x"]) == [1e-3, 1e-2]
-    assert {"figures/curves", "figures/confusion"} <= summary.keys()
+    assert pytest.approx([0.7, 0.6]) in [trace["y"] for trace in traces["curves"]]
+    [matrix] = traces["confusion"]
+    assert np.shape(matrix["z"]) == (41, 41)
 
 
 def test_nothing_of_wandb_stops_a_round(folder, monkeypatch):

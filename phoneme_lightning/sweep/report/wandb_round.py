@@ -2,10 +2,13 @@
 
 import hashlib
 import re
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import plotly.graph_objects as go
 import yaml
 
 from phoneme_lightning.sweep.design import read_design
@@ -94,9 +97,22 @@ def _figures(evidence: Evidence) -> dict[str, Any]:
     if best and evidence.confusion is not None:
         figures["confusion"] = confusion_figure(confusion_info(best[0].trial, evidence.confusion))
     return {
-        f"figures/{name.replace(':', ' ')}": wandb.Plotly(figure)
+        f"figures/{name.replace(':', ' ')}": wandb.Plotly(go.Figure(_lists(figure.to_dict())))
         for name, figure in figures.items()
     }
+
+
+def _lists(value: Any) -> Any:
+    """Give a figure's arrays as lists: W&B has drawn empty panels of plotly's base64 (#9563)."""
+    if isinstance(value, Mapping) and "bdata" in value:
+        array = np.frombuffer(b64decode(value["bdata"]), value["dtype"])
+        shape = [int(size) for size in value.get("shape", str(array.size)).split(",")]
+        return _lists(array.reshape(shape).tolist())
+    if isinstance(value, Mapping):
+        return {name: _lists(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_lists(inner) for inner in value]
+    return None if value != value else value  # JSON has no word for what is no number
 
 
 def _page(folder: RoundFolder) -> dict[str, Any]:
