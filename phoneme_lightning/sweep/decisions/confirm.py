@@ -14,7 +14,7 @@ from phoneme_lightning.sweep.decisions.confirm_round import (
     make_round,
 )
 from phoneme_lightning.sweep.decisions.confirmation import Confirmation, judge, lines
-from phoneme_lightning.sweep.decisions.side import find_side
+from phoneme_lightning.sweep.decisions.side import at_home, find_side
 from phoneme_lightning.sweep.decisions.verdict import LOOKS
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
 from phoneme_lightning.sweep.opening import load_round
@@ -60,9 +60,7 @@ def confirm(
         raise InputError(f"--min-gain is {min_gain:g}: give 0 or more")
     if parallel is not None and parallel < 1:
         raise InputError(f"--parallel is {parallel}: give at least 1")
-    source = find_round(round, root).go_home()
-    if source.path.is_absolute():
-        root = source.path.parent
+    source, root = at_home(find_round(round, root), root)
     if load_round(source).phase in ("confirm", "probe"):
         raise InputError(f"{source.name} has searched for nothing: confirm a round that has")
     side = find_side(f"{source.path}:{candidate}" if candidate else str(source.path), root)

@@ -112,8 +112,9 @@ def _settings(config: Mapping[str, Any], round: Round) -> dict[str, Any]:
 
 
 def _in_round(baseline: str, candidate: Side) -> str:
-    """A trial alone is one of the candidate's round."""
-    own = any(row.trial == baseline for row in read_design(candidate.folder.design))
+    """A trial or an arm alone is one of the candidate's round."""
+    rows = read_design(candidate.folder.design)
+    own = any(baseline in (row.trial, row.arm) for row in rows)
     return f"{candidate.folder.path}:{baseline}" if own else baseline
 
 

@@ -26,11 +26,11 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
     _add_root(compare)
 
     confirm = on_round("confirm", "Train a candidate and a baseline again, with fresh seeds.")
-    confirm.add_argument("--candidate", metavar="TRIAL", help="(default: the round's best)")
+    confirm.add_argument("--candidate", metavar="TRIAL|ARM", help="(default: the best trial)")
     confirm.add_argument(
         "--baseline",
-        metavar="TRIAL|CONFIG",
-        help="another trial, or a config file (default: the round's base configs and overrides, "
+        metavar="TRIAL|ARM|CONFIG",
+        help="another of them, or a config file (default: the round's base configs and overrides, "
         "nothing searched)",
     )
     confirm.add_argument(

@@ -12,6 +12,7 @@ from filelock import FileLock
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.scores import append_score
 from phoneme_lightning.sweep.decisions.promotion import DECISION, read_decision
+from phoneme_lightning.sweep.decisions.side import at_home
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
 from phoneme_lightning.sweep.looks import read_scores
 from phoneme_lightning.sweep.scores import read_json_lines
@@ -73,9 +74,7 @@ def look_at_private(
             before, its weights are gone, or the corpus keeps its test labels back.
     """
     folder, decision = _find(what, root)
-    folder = folder.go_home()
-    if folder.path.is_absolute():
-        root = folder.path.parent
+    folder, root = at_home(folder, root)
     _check_unchanged(decision)
     name = decision["weights"]["round"]
     beside = folder.path.parent / name

@@ -14,7 +14,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.decisions.confirm_round import ARMS
 from phoneme_lightning.sweep.decisions.confirmation_file import CONFIRMATION, read_confirmation
 from phoneme_lightning.sweep.decisions.settings import whole_config
-from phoneme_lightning.sweep.decisions.side import find_side, score
+from phoneme_lightning.sweep.decisions.side import at_home, find_side, score
 from phoneme_lightning.sweep.findings.diagnose import diagnose
 from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.findings.finding import Finding
@@ -81,9 +81,7 @@ def promote(
         InputError: a finding blocks or nothing confirms it, and no reason is given; or the config
             is there already.
     """
-    asked = find_round(name, root).go_home()
-    if asked.path.is_absolute():
-        root = asked.path.parent
+    asked, root = at_home(find_round(name, root), root)
     winner = _find_winner(asked, root, trial)
     homes = [one for one in (winner.source, winner.folder) if one]
     homes = [one for place, one in enumerate(homes) if one.name not in _names(homes[:place])]

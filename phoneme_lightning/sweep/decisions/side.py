@@ -1,5 +1,6 @@
 """A side of a comparison: a round, one of its arms, or one of its trials, at its best."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Objective, Round
 from phoneme_lightning.sweep.round_parser import suggest
 
-__all__ = ["Side", "find_side", "score"]
+__all__ = ["Side", "at_home", "find_side", "score"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,18 @@ def find_side(name: str, root: Path, objective: Objective | None = None) -> Side
             f"phoneme-sweep status {folder.path}"
         )
     return Side(name, folder, round, done, _best_point(done, objective), objective)
+
+
+def at_home(folder: RoundFolder, root: Path) -> tuple[RoundFolder, Path]:
+    """Go where a round began, and give its folder and the one of all rounds as they are there.
+
+    Args:
+        folder: of the round.
+        root: folder of all rounds; the round may be kept elsewhere.
+    """
+    is_in_root = folder.path.parent.resolve() == root.resolve()
+    there = RoundFolder(os.path.relpath(folder.go_home().path))
+    return there, there.path.parent if is_in_root else root
 
 
 def _resolve(name: str, root: Path) -> tuple[RoundFolder, str | None]:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.check import resolve
 from phoneme_lightning.sweep.decisions.confirm_round import add_seeds, begin, make_round
 from phoneme_lightning.sweep.decisions.confirmation import judge, lines
 from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmation
@@ -56,9 +57,16 @@ def test_another_trial_or_a_config_can_be_the_baseline(searched):
     assert "trainer.max_steps" not in baseline  # as long as the candidate
     base = base_settings(searched.base_configs())
     row = next(row for row in design(round) if row.arm == "baseline")
-    optimizer = overrides(round, row, base)["model"]["optimizer"]
+    optimizer = resolve(searched.base_configs(), overrides(round, row, base))["model"]["optimizer"]
+    assert optimizer["class_path"] == "torch.optim.SGD"
     assert optimizer["init_args"]["lr"] == 0.5
     assert "betas" not in optimizer["init_args"]  # nothing of the candidate's class
+
+
+def test_an_arm_can_be_the_candidate_or_the_baseline(searched):
+    round = make("constant", candidate="lr:cosine")
+    assert round.scientific["side"].values["baseline"] == {LR: 1e-3}  # its best, as configured
+    assert "p001-cosine-s0 better than constant" in round.goal.question
 
 
 def test_longer_training_carries_the_schedules_over(searched):
