@@ -37,13 +37,20 @@ def begin_draft(folder: RoundFolder, evidence: Evidence, name: str) -> Draft:
     """Copy a round's file into a draft.
 
     Raises:
-        InputError: the round is no explore round, has trials to run, or has completed none.
+        InputError: the round is no explore round, was cut by --quick, has trials to run, or has
+            completed none.
     """
     round = evidence.round
     if round.phase != "explore":
         raise InputError(
             f"{round.name} is a round of phase {round.phase}: what comes next is drafted from an "
             "explore round, and its candidates are confirmed"
+        )
+    if not round.evidence:
+        whole = round.name.removesuffix("-quick")
+        raise InputError(
+            f"--quick cut {round.name} to a demonstration, which is no evidence to draft from: run "
+            f"{whole} whole"
         )
     waiting = sum(record.state in OPEN for record in evidence.trials)
     if waiting:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from phoneme_lightning.sweep.drafts.next_round import draft_next, next_name
 from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.overrides import overrides
-from phoneme_lightning.sweep.round_file import parse_round, read_round
+from phoneme_lightning.sweep.round_file import make_quick, parse_round, read_round
 from phoneme_lightning.sweep.yaml12 import load_yaml
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"
@@ -182,6 +183,13 @@ def test_there_must_be_something_to_learn_from(finish):
     done = finish("lr_round1", lambda row: None)
     with pytest.raises(InputError, match="no trial of lr_round1 is completed"):
         draft_next(*done)
+
+
+def test_a_demonstration_is_no_evidence(finish):
+    folder, evidence, findings = finish("lr_round1", lead("cosine"))
+    quick = replace(evidence, round=make_quick(evidence.round))
+    with pytest.raises(InputError, match="no evidence to draft from: run lr_round1 whole"):
+        draft_next(folder, quick, findings)
 
 
 @pytest.mark.parametrize(
