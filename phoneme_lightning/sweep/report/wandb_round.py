@@ -97,13 +97,19 @@ def _figures(evidence: Evidence) -> dict[str, Any]:
     if best and evidence.confusion is not None:
         figures["confusion"] = confusion_figure(confusion_info(best[0].trial, evidence.confusion))
     return {
-        f"figures/{name.replace(':', ' ')}": wandb.Plotly(go.Figure(_lists(figure.to_dict())))
+        f"figures/{name.replace(':', ' ')}": wandb.Plotly(_for_wandb(figure))
         for name, figure in figures.items()
     }
 
 
+def _for_wandb(figure: go.Figure) -> go.Figure:
+    """Give a figure on white, since W&B has a dark mode and our ink is dark."""
+    drawn = go.Figure(_lists(figure.to_dict()))
+    return drawn.update_layout(paper_bgcolor="white", plot_bgcolor="white")
+
+
 def _lists(value: Any) -> Any:
-    """Give a figure's arrays as lists: W&B has drawn empty panels of plotly's base64 (#9563)."""
+    """Give a figure's arrays as lists: W&B has drawn empty panels of plotly's base64."""
     if isinstance(value, Mapping) and "bdata" in value:
         array = np.frombuffer(b64decode(value["bdata"]), value["dtype"])
         shape = [int(size) for size in value.get("shape", str(array.size)).split(",")]
