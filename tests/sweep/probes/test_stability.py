@@ -61,11 +61,8 @@ def test_a_slow_rise_is_a_break():
 
 
 def test_a_loss_that_is_wild_all_along_is_no_excuse():
-    draw = np.random.default_rng(0)
-    wild = falling(0.0) * np.exp(
-        1.5 * np.sin(np.arange(STEPS) / 15) + 0.5 * draw.normal(size=STEPS)
-    )
-    assert judge(wild).kind != "stable"
+    kinds = [judge(falling(jitter=1.0, seed=seed)).kind for seed in range(50)]
+    assert kinds.count("stable") <= 5
 
 
 @pytest.mark.parametrize(("step", "kind"), [(1, "early"), (30, "early"), (300, "mid")])
