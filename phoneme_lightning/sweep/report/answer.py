@@ -70,8 +70,7 @@ def _confirmed(
     """Tell what fresh seeds decided."""
     told = evidence.confirmation
     if told is None:
-        again = f"phoneme-sweep confirm {evidence.round.goal.parent}"
-        return "close", f"There is no verdict yet: `{again}` goes on to one."
+        return "close", "There is no verdict yet: the same `phoneme-sweep confirm` goes on to one."
     return "ahead" if told["verdict"] == "ADOPT" else "close", str(told["why"])
 
 
