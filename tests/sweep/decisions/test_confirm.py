@@ -15,10 +15,12 @@ from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmatio
 from phoneme_lightning.sweep.decisions.side import find_side
 from phoneme_lightning.sweep.design import design, read_design
 from phoneme_lightning.sweep.findings.evidence import read_evidence
+from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.report.answer import answer
+from phoneme_lightning.sweep.round import Scientific
 
 ROOT = Path("runs/rounds")
 LR = "model.optimizer.init_args.lr"
@@ -177,3 +179,28 @@ def test_extra_hyperparameters_and_utterances_stand_beside_the_gain(confirmed, c
     assert (made.utterances.low, made.utterances.high) == pytest.approx((0.1, 0.1))
     told = json.loads((folder.path / "confirmation.json").read_text())
     assert told["utterances"]["low"] == pytest.approx(0.1)
+
+
+def test_trials_of_a_round_on_length_keep_their_own(tmp_path, plant, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    steps = "trainer.max_steps"
+    trials = {
+        f"p00{place}-{length}-s0": {
+            "arm": str(length),
+            "values": {steps: length, LR: 1e-2},
+            "state": "completed",
+            "curve": (score,),
+        }
+        for place, (length, score) in enumerate(((30, 0.5), (60, 0.6)))
+    }
+    plant(ROOT / "lr", trials, scientific={steps: Scientific(values=[30, 60])})
+    round = make("30")
+    row = {one.arm: one for one in design(round)}
+    base = base_settings(RoundFolder(ROOT / "lr").base_configs())
+    trained = {arm: overrides(round, one, base)["trainer"] for arm, one in row.items()}
+    assert {arm: one["max_steps"] for arm, one in trained.items()} == {
+        "candidate": 60,
+        "baseline": 30,
+    }
+    with pytest.raises(InputError, match="set alike"):  # but for the length that both shall have
+        make("30", steps=90)
