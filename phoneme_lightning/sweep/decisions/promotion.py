@@ -61,6 +61,11 @@ class _Winner:
     confirmed_in: str | None
     """Name of the confirm round."""
 
+    @property
+    def origin(self) -> str:
+        """Name of the round that found it."""
+        return str(self.confirmation["round"]) if self.confirmation else self.folder.name
+
 
 def promote(
     name: str, root: Path, *, trial: str | None, config: str | None, because: str | None
@@ -91,7 +96,7 @@ def promote(
     }
     if because is None:
         _object(winner, findings)
-    path = CONFIGS / f"{_config_name(config or (winner.source or winner.folder).name)}.yaml"
+    path = CONFIGS / f"{_config_name(config or winner.origin)}.yaml"
     text = _render(winner, path.stem, because)
     path.parent.mkdir(exist_ok=True)
     try:
@@ -106,7 +111,7 @@ def promote(
         "who": getpass.getuser(),
         "config": str(path),
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "round": (winner.source or winner.folder).name,
+        "round": winner.origin,
         "trial": winner.found,
         "weights": {"round": winner.folder.name, "trial": winner.trial.trial},
         "because": because or (confirmation or {}).get("why"),
@@ -218,7 +223,7 @@ def _render(winner: _Winner, name: str, because: str | None) -> str:
 
 def _provenance(winner: _Winner, because: str | None) -> list[str]:
     round, trial = winner.round, winner.trial
-    home, objective = winner.source or winner.folder, round.objective
+    objective = round.objective
     git = trial.environment.get("git") or {}
     corpus = trial.environment.get("corpus") or {}
     commit = f"{git.get('commit', 'unknown')}{' with changes' if git.get('dirty') else ''}"
@@ -227,8 +232,8 @@ def _provenance(winner: _Winner, because: str | None) -> list[str]:
         value = winner.confirmation["values"][0]
         whose = f"mean of {len(winner.confirmation['differences'])} seeds in {winner.folder.name}"
     told = [
-        f"{winner.found} of the round {home.name}, promoted by `phoneme-sweep promote`.",
-        f"The round asked: {load_round(home).goal.question}",
+        f"{winner.found} of the round {winner.origin}, promoted by `phoneme-sweep promote`.",
+        *([f"The round asked: {load_round(winner.source).goal.question}"] if winner.source else []),
         f"Score: {objective.selection} {objective.metric} on validation {value:.4f}, {whose}; "
         f"{trial.step} steps.",
         f"Corpus: {corpus.get('name', 'unknown')}, manifest "

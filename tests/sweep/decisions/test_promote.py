@@ -1,6 +1,7 @@
 """A winner becomes a config: which one, when not, and what is written."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,14 @@ def test_the_corpus_is_as_the_base_config_had_it(searched, judged):
     )
     decide(because="it is known")
     assert parsed(Path("configs/lr.yaml"))["data"]["corpus"] == "auto"
+
+
+def test_a_confirm_round_can_be_promoted_where_its_source_is_gone(searched, judged):
+    judged(*CLEAR)
+    shutil.rmtree(searched.path)
+    path = decide("lr-confirm")
+    assert path == Path("configs/lr.yaml")
+    assert path.read_text().startswith("# p001-cosine-s0 of the round lr, promoted")
 
 
 def test_it_trains(searched, judged, make_store, monkeypatch):
