@@ -45,10 +45,9 @@ SHARE_OF_WARMUP = 0.05
 """Of training, which the playbook gives a warmup."""
 
 SAID = {
-    "stable": "stable",
-    "early": "unstable early on",
-    "mid": "unstable in mid-training",
-    "stuck": "learning nothing",
+    "early": "is unstable early on",
+    "mid": "is unstable in mid-training",
+    "stuck": "learns nothing",
 }
 
 
@@ -191,7 +190,7 @@ def judge_rates(
         return finding("unknown", sentence, "give more --steps"), Advice("Nothing is known yet.")
     numbers["unstable_rate"] = lowest * setting.rate
     where = f" (its loss rises from step {step})" if step is not None else ""
-    said = f"at {lowest} times that, {lowest * setting.rate:.3g}, {SAID[kind]}{where}"
+    said = f"at {lowest} times that, {lowest * setting.rate:.3g}, it {SAID[kind]}{where}"
     probe = f"phoneme-sweep probe warmup {words}"
     if lowest > NEAR:
         below = max(times for times in found if times < lowest)
@@ -199,7 +198,7 @@ def judge_rates(
         why = f"Nothing needs to be changed: there is room above the best rate, {rate}."
         return finding("info", sentence, None if kind == "mid" else probe), Advice(why)
     if lowest == 1:
-        sentence = f"Training is {SAID[kind]} at {rate} itself, its learning rate{where}."
+        sentence = f"Training {SAID[kind]} at its own learning rate, {rate}{where}."
     else:
         sentence = f"Training is close to breaking: its best learning rate is {rate}, and {said}."
     if kind == "mid":

@@ -93,7 +93,7 @@ def measure_sizes(
                 return Measured(sizes, f"{frames:,} were out of memory", True)
             print(
                 f"{size.frames_per_second:,.0f} frames/s, {1 / size.seconds_a_step:.3g} steps/s, "
-                f"{size.seconds_a_step:.3g} s a step, {size.wait_share:.0%} of it waiting, "
+                f"{size.seconds_a_step:.3g} s a step, {100 * size.wait_share:.0f} % of it waiting, "
                 f"{size.peak_bytes / 2**30:.2f} GiB"
             )
             sizes.append(size)

@@ -243,15 +243,15 @@ def judge_fits(
     if not fits:
         best = max(rates, key=lambda rate: found[rate].best)
         sentence = (
-            f"No learning rate fits {what} to {perfect:.1%} within {steps} steps; {best:g} came "
-            f"nearest, with {found[best].best:.1%}."
+            f"No learning rate fits {what} to {100 * perfect:g} % within {steps} steps; {best:g} came "
+            f"nearest, with {100 * found[best].best:.1f} %."
         )
         action = "give more --steps, fewer --utterances, or a larger net"
         return finding("unknown", sentence, action), Advice(f"Nothing is advised: {sentence}")
     fastest = min(fits, key=lambda rate: (fits[rate], rate))
     numbers |= {"rate": fastest, "steps": fits[fastest]}
     sentence = (
-        f"A learning rate of {fastest:g} fits {what} to {perfect:.1%} in {fits[fastest]} steps, "
+        f"A learning rate of {fastest:g} fits {what} to {100 * perfect:g} % in {fits[fastest]} steps, "
         "the fastest"
     )
     if part:

@@ -151,7 +151,7 @@ def judge_ladder(
     if needed <= total:
         advice = Advice(why, {WARMUP: shortest, "trainer.max_steps": total})
         return finding("info", f"{sentence}."), advice
-    sentence += f"; that is {shortest / total:.0%} of training, so train longer."
+    sentence += f"; that is {100 * shortest / total:.0f} % of training, so train longer."
     why += f" A warmup of more than 5 % of training asks for more steps: {needed} of them."
     advice = Advice(why, {WARMUP: shortest, "trainer.max_steps": needed})
     return finding("warn", sentence, f"training.steps: {needed}"), advice

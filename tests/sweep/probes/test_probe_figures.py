@@ -38,7 +38,7 @@ def test_batch_sizes_stand_beside_a_machine_with_room_to_spare():
     assert info.frames == (1100, 2200)
     assert info.frames_per_second == pytest.approx((11000, 13750))
     assert info.healthy == pytest.approx((11000, 22000))
-    assert info.knee == 2200
+    assert (info.knee, info.advised) == (2200, 2000)
     figure = batch_figure(info)
     assert [list(trace.y) for trace in figure.data[1:]] == [
         list(info.frames_per_second),

@@ -115,7 +115,7 @@ def test_unstable_near_the_best_rate_wants_warmup_or_clipping():
     assert "step 300" in finding.sentence
     finding, _ = judge_rates(SETTING, rates(x1=mid, x2=mid), NORMS, "rnn")
     assert finding.verdict == "warn"
-    assert "0.01 itself" in finding.sentence
+    assert "its own learning rate, 0.01" in finding.sentence
 
 
 def test_more_clipping_is_advised_only_while_most_gradients_pass():
@@ -236,4 +236,4 @@ def test_the_edge_of_the_grid_is_named(steps, further):
 def test_no_perfect_fit_is_said():
     finding, advice = judge_fits(fits(*[None] * 5), 1000, 0.99, "")
     assert (finding.verdict, advice.settings) == ("unknown", {})
-    assert "90.0%" in finding.sentence
+    assert "90.0 %" in finding.sentence

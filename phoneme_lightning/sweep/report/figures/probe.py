@@ -60,7 +60,10 @@ class BatchInfo(NamedTuple):
     """Frames a second if a step of any size took as long as one of the smallest."""
 
     knee: float
-    """Real frames a batch above which it gets no faster."""
+    """Real frames a batch above which it gets hardly faster."""
+
+    advised: int
+    """The same, as it was asked for."""
 
     ended: str
     """Why no larger size was measured."""
@@ -93,7 +96,7 @@ def batch_info(sizes: Sequence[_Size], knee: int, ended: str) -> BatchInfo:
 
     Args:
         sizes: as measured, the smallest first.
-        knee: the size, as it was asked for, above which it gets no faster.
+        knee: the size, as it was asked for, above which it gets hardly faster.
         ended: why no larger size was measured.
     """
     frames = tuple(size.frames for size in sizes)
@@ -104,6 +107,7 @@ def batch_info(sizes: Sequence[_Size], knee: int, ended: str) -> BatchInfo:
         tuple(size.seconds_a_step for size in sizes),
         tuple(first * one for one in frames),
         next(size.frames for size in sizes if size.frames_per_batch == knee),
+        knee,
         ended,
     )
 
@@ -152,7 +156,7 @@ def batch_figure(info: BatchInfo) -> go.Figure:
     figure.add_vline(info.knee, line={"color": INK, "width": 1, "dash": "dot"})
     figure.add_annotation(
         x=float(np.log10(info.knee)), y=0, yref="y domain", yanchor="bottom", xanchor="right",
-        text=f"hardly faster above {info.knee:,.0f} ", showarrow=False,
+        text=f"hardly faster above {info.advised:,} ", showarrow=False,
         font={"size": 11, "color": INK},
     )  # fmt: skip
     figure.add_annotation(
