@@ -28,10 +28,17 @@ def next_round(
     from phoneme_lightning.sweep.drafts.next_round import draft_next
 
     folder, evidence, findings = _read(round, root)
-    asked = dict(map(_parse_ask, ask))
-    return _write(
-        draft_next(folder, evidence, findings, name=name, ask=asked, question=question, steps=steps)
+    draft = draft_next(
+        folder,
+        evidence,
+        findings,
+        name=name,
+        arm=arm,
+        ask=dict(map(_parse_ask, ask)),
+        question=question,
+        steps=steps,
     )
+    return _write(draft)
 
 
 def exploit(round: str, root: Path, name: str | None, points: int, sampler: str) -> int:

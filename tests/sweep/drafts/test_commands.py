@@ -36,6 +36,15 @@ def test_drafts_are_round_files_and_are_never_overwritten(capsys):
         next_round("lr_round1", ROUNDS, **PLAIN)
 
 
+def test_an_arm_that_is_chosen_is_gone_on_with(capsys):
+    chosen = {"arm": "constant", "ask": ["model.ema_decay=[0, 0.99]"], "question": "Average?"}
+    assert next_round("lr_round1", ROUNDS, **{**PLAIN, **chosen}) == 0
+    round = read_round("sweeps/lr_round2.yaml")
+    assert round.fixed["model.schedule"] == "constant"
+    assert round.scientific["model.ema_decay"].values == [0, 0.99]
+    assert round.goal.question == "Average?"
+
+
 @pytest.mark.parametrize("ask", ["model.schedule", "model.schedule=cosine", "=[1, 2]", "x=[1]"])
 def test_a_question_that_is_none_is_said_in_a_line(ask):
     with pytest.raises(InputError, match=r"give KEY=\[VALUE, VALUE"):
