@@ -108,7 +108,7 @@ def draft_next(
             f"{' and '.join(kept)}: choose with --arm, or draft without --ask to ask it again"
         )
     if one_left:
-        settle(draft, evidence, next(iter(kept)), base)
+        settle(draft, evidence, next(iter(kept)), base, is_best=arm is None)
     else:
         _drop_arms(draft, evidence, kept)
     move_ranges(draft, evidence, findings, list(kept), settled=one_left)

@@ -25,6 +25,9 @@ GOOD = 4
 WORTH = 0.75
 """Share of a range that a narrower one must not exceed, or the range stays as it is."""
 
+NARROWEST = 5.0
+"""Factor that a logarithmic range spans at least, for the best value moves with the next question."""
+
 FLAT = 4.0
 """Seed-sigma that a hyperparameter must be unable to cost, or it counts as one that matters."""
 
@@ -81,7 +84,7 @@ def refine(
     region = _region(evidence, branches, key)
     if region is None:
         return Refined(space)
-    low, high = region
+    low, high = _widened(space, *region)
     good = "around the good trials"
     if high - low <= WORTH:
         low_because = good if low > 0 else None
@@ -111,6 +114,15 @@ def _region(evidence: Evidence, branches: Sequence[Branch], key: str) -> tuple[f
         lows.append(float(best.min()) - room)
         highs.append(float(best.max()) + room)
     return (max(0.0, min(lows)), min(1.0, max(highs))) if lows else None
+
+
+def _widened(space: Range, low: float, high: float) -> tuple[float, float]:
+    """Widen a part of a logarithmic range that would be too narrow to explore."""
+    if not isinstance(space, Log):
+        return low, high
+    least = math.log(NARROWEST) / math.log(space.high / space.low)
+    more = max(0.0, least - (high - low)) / 2
+    return max(0.0, low - more), min(1.0, high + more)
 
 
 def _made(

@@ -23,6 +23,7 @@ def settle(
     arm: str,
     base: Mapping[str, Any],
     open_yet: Collection[str] = (),
+    is_best: bool = True,
 ) -> None:
     """Fix what an arm sets: the question that it answers is not asked again.
 
@@ -32,19 +33,21 @@ def settle(
         arm: the one that is left.
         base: what the base configs give, nested.
         open_yet: keys that are not fixed.
+        is_best: whether the round found it so, rather than a person.
     """
     round = evidence.round
     if not round.scientific:
         return
     best = evidence.completed(arm)[0]
     chosen = next(one for one in arms(round) if one.name == arm)
-    why = f"{arm} led in {round.name}"
+    why = f"{arm} led in {round.name}" if is_best else f"{arm} was chosen after {round.name}"
+    found = f", as {round.name} found it best." if is_best else f": chosen after {round.name}."
     for key, value in _settled(evidence, arm, best, base).items():
         if key == LENGTH:
             draft.set(("training", "steps"), value, why)
         elif key not in open_yet:
             draft.set(("fixed", key), value, why)
-            draft.caveat(f"{key.rsplit('.', 1)[-1]} is {value}, as {round.name} found it best.")
+            draft.caveat(f"{key.rsplit('.', 1)[-1]} is {value}{found}")
     for key, bucket in chosen.ranges.items():
         place = draft.data["scientific"][key]["range"]
         draft.set(

@@ -131,6 +131,7 @@ def test_a_range_closes_around_its_good_trials_and_never_loses_the_best(finish):
     done = finish("lr_round1", lambda row: valley(row, width=0.3))
     space = draft_next(*done).round().nuisance[LR]
     assert 3e-4 < space.low < 0.007 < space.high < 1e-1
+    assert space.high / space.low >= 5
     assert space.low < done.evidence.completed("cosine")[0].values[LR] < space.high
 
 
