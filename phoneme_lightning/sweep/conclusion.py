@@ -46,16 +46,13 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     """
     records = read_records(folder, round.objective, round.retry.attempts)
     prune_checkpoints(folder, records, round.objective)
-    console = make_console()
-    trials, width = trial_rows(records, round.objective)[:SHOWN], console.width
-    console.print(as_table(trials, title(round), width))
-    if len({record.arm for record in records}) > 1:
-        arms = arm_rows(records, round.objective)
-        console.print(as_table(arms, title(round, "the best of each arm"), width))
+    is_probe = round.phase == "probe"  # it says itself what it found; its weights are of no use
+    if not is_probe:
+        _show(records, round)
     for line in mixed(records):
         print(f"mixed in one round: {line}")
     order = ranked(records, round.objective)
-    if order and round.phase != "probe":  # its weights are of no use
+    if order and not is_probe:
         _look(folder, order[0], round.budget.threads)
     _learn(folder, is_tracked=round.tracking.wandb != "disabled")
     failed = [record for record in records if record.state == "failed"]
@@ -64,10 +61,19 @@ def conclude(folder: RoundFolder, round: Round) -> int:
             f"{len(failed)} trials failed, the first of them {failed[0].trial} "
             f"({failed[0].message}): phoneme-sweep retry {folder.name}"
         )
-    if round.phase != "probe":
+    if not is_probe:
         print(name_best(folder.path.parent.parent))
     print(f"all of this round: {folder.path}; as one page: phoneme-sweep report {folder.name}")
     return 1 if failed or not order else 0
+
+
+def _show(records: "Sequence[TrialRecord]", round: Round) -> None:
+    console = make_console()
+    trials, width = trial_rows(records, round.objective)[:SHOWN], console.width
+    console.print(as_table(trials, title(round), width))
+    if len({record.arm for record in records}) > 1:
+        arms = arm_rows(records, round.objective)
+        console.print(as_table(arms, title(round, "the best of each arm"), width))
 
 
 def _learn(folder: RoundFolder, is_tracked: bool) -> None:

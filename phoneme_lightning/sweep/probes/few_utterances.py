@@ -47,6 +47,7 @@ def cut_corpus(store: FrameStore, scheme: str, utterances: int, into: Path) -> P
             own = None if maps is None else maps[place]
             writer.add(one.id, one.speaker, one.features, one.labels, own)
         split = np.repeat(range(2), [len(part) for part in parts])
-        return writer.finish(
+        writer.finish(
             corpus=store.corpus, splits={scheme: split}, settings={"of": str(store.path)}, counts={}
         )
+    return path

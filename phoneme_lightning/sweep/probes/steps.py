@@ -225,7 +225,7 @@ def judge_fits(
         "rate": None,
         "steps": None,
     }
-    what = part or "the training set"
+    what = f"{part or 'the training set'} to {100 * perfect:g} %"
 
     def finding(verdict: Verdict, sentence: str, action: str | None) -> Finding:
         return Finding(
@@ -243,17 +243,14 @@ def judge_fits(
     if not fits:
         best = max(rates, key=lambda rate: found[rate].best)
         sentence = (
-            f"No learning rate fits {what} to {100 * perfect:g} % within {steps} steps; {best:g} came "
+            f"No learning rate fits {what} within {steps} steps; {best:g} came "
             f"nearest, with {100 * found[best].best:.1f} %."
         )
         action = "give more --steps, fewer --utterances, or a larger net"
         return finding("unknown", sentence, action), Advice(f"Nothing is advised: {sentence}")
     fastest = min(fits, key=lambda rate: (fits[rate], rate))
     numbers |= {"rate": fastest, "steps": fits[fastest]}
-    sentence = (
-        f"A learning rate of {fastest:g} fits {what} to {100 * perfect:g} % in {fits[fastest]} steps, "
-        "the fastest"
-    )
+    sentence = f"A learning rate of {fastest:g} fits {what} in {fits[fastest]} steps, the fastest"
     if part:
         why = f"{sentence}. All of the training set takes more, so no length is advised."
         advice = Advice(why)

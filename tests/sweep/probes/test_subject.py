@@ -86,15 +86,17 @@ def test_a_probe_is_kept_from_the_test_split(subject):
         assert [one.rule for one in lint(made)] == ["F1 objective on the test split"]
 
 
-def test_a_cut_corpus_holds_the_first_utterances_and_no_test_split(make_store, tmp_path):
+def test_a_cut_corpus_is_the_first_utterances_and_no_test_split(make_store, tmp_path, monkeypatch):
     store = make_store(tmp_path / "whole", utterances=40)
+    monkeypatch.chdir(tmp_path)
     train = store.split("speaker", "train")
-    cut = FrameStore(cut_corpus(store, "speaker", 5, tmp_path / "cut"))
+    cut = FrameStore(cut_corpus(store, "speaker", 5, Path("cut")))
     assert [cut.ids[n] for n in cut.split("speaker", "train")] == [store.ids[n] for n in train[:5]]
     for n in range(5):
         assert np.array_equal(cut[n].features, store[int(train[n])].features)
         assert np.array_equal(cut[n].labels, store[int(train[n])].labels)
+    assert cut_corpus(store, "speaker", 5, Path("cut")) == cut.path
     assert len(cut.split("speaker", "validation"))
     assert len(cut.split("speaker", "test")) == 0
     with pytest.raises(InputError, match=f"give 1 to {len(train)}"):
-        cut_corpus(store, "speaker", 41, tmp_path / "cut")
+        cut_corpus(store, "speaker", 41, Path("cut"))
