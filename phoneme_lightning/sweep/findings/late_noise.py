@@ -14,33 +14,41 @@ FEWEST = 4
 TOP = 5
 
 
-def late_jitter(evidence: Evidence) -> float | None:
+def late_jitter(evidence: Evidence) -> tuple[float, float] | None:
     """Pool what the objective of every arm's best trials jumps by, late in training.
 
+    What the curves of an arm have in common is taken out first: trials with the same batches and
+    the same schedule go up and down together, which picks no winner.
+
     Returns:
-        standard deviation of one validation to the next, without the trend; None where fewer than
-        3 trials have enough validations in their second half.
+        standard deviation of one validation to the next, without the trend, and by how much the
+        best validation of a trial lies above its own course on average; None where fewer than 3
+        trials have enough validations in their second half.
     """
-    squares = []
+    squares: list[float] = []
+    premiums: list[float] = []
     for arm in evidence.arms():
-        for record in evidence.completed(arm)[:TOP]:
-            _, values = evidence.curve(record)
-            late = values[len(values) // 2 :]
-            if len(late) >= FEWEST:
-                # The variance of second differences is 6 times that of the noise.
-                squares.append(float(np.mean(np.diff(late, 2) ** 2)) / 6)
-    return float(np.sqrt(np.mean(squares))) if len(squares) >= 3 else None
+        curves = [evidence.curve(record) for record in evidence.completed(arm)[:TOP]]
+        same = [values for steps, values in curves if np.array_equal(steps, curves[0][0])]
+        if len(same) < 2:
+            continue
+        late = np.array(same)[:, len(same[0]) // 2 :]
+        if late.shape[1] < FEWEST:
+            continue
+        # A mean of n curves takes 1 / n of each one's own noise along.
+        own = (late - late.mean(axis=0)) * np.sqrt(len(same) / (len(same) - 1))
+        # The variance of second differences is 6 times that of the noise.
+        squares += list(np.mean(np.diff(own, 2) ** 2, axis=1) / 6)
+        rows = np.arange(len(same)), late.argmax(axis=1)
+        premiums += list(own[rows] - own.mean(axis=1))
+    if len(squares) < 3:
+        return None
+    return float(np.sqrt(np.mean(squares))), float(np.mean(premiums))
 
 
 def late_noise(evidence: Evidence) -> list[Finding]:
     """Judge the jitter of the best trials of every arm over the second half of training."""
-    noise = late_jitter(evidence)
-    premiums = [
-        evidence.sign * (record.measured.best - record.measured.last)
-        for arm in evidence.arms()
-        for record in evidence.completed(arm)[:TOP]
-        if record.measured
-    ]
+    jumps = late_jitter(evidence)
     last = {
         record.trial: evidence.sign * record.measured.last
         for arm in evidence.arms()
@@ -48,10 +56,11 @@ def late_noise(evidence: Evidence) -> list[Finding]:
         if record.measured
     }
     apart = unexplained(evidence, last)
-    if noise is None or not apart:
+    if jumps is None or not apart:
         sentence = "Too few validations late in training to tell how much they jump."
         return [Finding("late_noise", "unknown", sentence, figure="curves", playbook="D4")]
-    ratio, premium = noise / apart, float(np.mean(premiums))
+    noise, premium = jumps
+    ratio = noise / apart
     numbers = {"jitter": noise, "between_trials": apart, "ratio": ratio, "lucky_premium": premium}
     if ratio <= MUCH:
         sentence = f"Late validations jump by {noise:.2g}, less than trials differ ({apart:.2g})."

@@ -44,7 +44,8 @@ def overfitting(evidence: Evidence) -> list[Finding]:
     arms = evidence.arms()
     exempt = any(name in key for key in evidence.round.scientific for name in REGULARISERS)
     looked = 0
-    usual, sigma = late_jitter(evidence), seed_sigma(evidence) or 0.0
+    jumps, sigma = late_jitter(evidence), seed_sigma(evidence) or 0.0
+    usual = jumps[0] if jumps else None
     for arm in arms:
         best = evidence.completed(arm)[:1]
         steps, values = evidence.curve(best[0]) if best else (np.array([]),) * 2
