@@ -15,13 +15,14 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.leaderboard import arm_rows
 from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
 HERE = Path(__file__).parent
 ROUNDS = HERE / "rounds"
 TABLE = re.compile(r"(?<=<!-- rounds -->\n\n).*?(?=\n<!-- end of rounds -->)", re.DOTALL)
 OF_A_ROUND = (
     *("round.yaml", "source.yaml", "design.csv", "looks.jsonl"),
-    *("findings.json", "confirmation.json", "decision.yaml"),
+    *("findings.json", "confirmation.json", "private-looks.jsonl"),
 )
 OF_AN_ATTEMPT = ("overrides.yaml", "metrics.csv", "outcome.json")
 OF_A_LEADER = ("confusion-validation.csv", "utterances-validation.csv")
@@ -36,6 +37,10 @@ def keep(source: RoundFolder) -> None:
     for name in OF_A_ROUND:
         if (source.path / name).is_file():
             shutil.copyfile(source.path / name, kept.path / name)
+    if (source.path / "decision.yaml").is_file():
+        decision = load_yaml((source.path / "decision.yaml").read_text("utf-8"), "decision.yaml")
+        told = {key: value for key, value in decision.items() if key != "who"}
+        (kept.path / "decision.yaml").write_text(dump_yaml(told), "utf-8")
     leaders = _leaders(source)
     for attempt in source.trials.glob("*/attempt-*"):
         into = kept.path / attempt.relative_to(source.path)

@@ -3,10 +3,8 @@
 import math
 
 import pytest
-import torch
-from torch import nn
 
-from phoneme_lightning.training.optimizers import parameter_groups, schedule_factor
+from phoneme_lightning.training.optimizers import schedule_factor
 
 WARMUP, TOTAL = 4, 12
 HALF_ROOT = math.sqrt(0.5)  # cos(pi / 4)

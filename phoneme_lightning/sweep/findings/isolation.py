@@ -46,7 +46,12 @@ def lead(evidence: Evidence, ours: str, theirs: str, scores: Mapping[str, float]
 
 
 def isolation(evidence: Evidence) -> list[Finding]:
-    """Compare the best of the arms, with how much luck is in it."""
+    """Compare the best of the arms, with how much luck is in it.
+
+    A confirm round has a verdict of its own.
+    """
+    if evidence.round.phase == "confirm":
+        return []
     scores = {
         r.trial: evidence.score(r) for arm in evidence.arms() for r in evidence.completed(arm)
     }
