@@ -3,8 +3,10 @@
 import math
 
 import pytest
+import torch
+from torch import nn
 
-from phoneme_lightning.training.optimizers import schedule_factor
+from phoneme_lightning.training.optimizers import parameter_groups, schedule_factor
 
 WARMUP, TOTAL = 4, 12
 HALF_ROOT = math.sqrt(0.5)  # cos(pi / 4)
@@ -56,3 +58,33 @@ def test_a_decay_of_its_own_length_follows_a_constant_part():
     assert [factor(step) for step in range(WARMUP)] == [whole(step) for step in range(WARMUP)]
     assert [factor(step) for step in range(WARMUP, TOTAL - 3)] == [1.0] * (TOTAL - 3 - WARMUP)
     assert [factor(TOTAL - 3 + step) for step in range(4)] == [last(step) for step in range(4)]
+
+
+def test_weights_are_decayed_and_norms_and_biases_are_not():
+    module = nn.ModuleDict(
+        {
+            "conv": nn.Conv1d(3, 4, 3),
+            "norm": nn.LayerNorm(4),
+            "batch_norm": nn.BatchNorm1d(4),
+            "recurrent": nn.LSTM(4, 5),
+            "head": nn.Linear(5, 2),
+            "frozen": nn.Linear(2, 2),
+        }
+    )
+    module["frozen"].requires_grad_(False)
+    nn.init.constant_(module["head"].weight, 2.0)
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    optimizer = torch.optim.AdamW(parameter_groups(module), lr=0.1, weight_decay=0.5)
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    decayed = {
+        "conv.weight",
+        "recurrent.weight_ih_l0",
+        "recurrent.weight_hh_l0",
+        "head.weight",
+    }
+    for name, parameter in module.named_parameters():
+        share = 0.95 if name in decayed else 1.0  # 1 - learning rate x weight decay
+        torch.testing.assert_close(parameter.detach(), share * before[name], msg=name)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(before) - 2

@@ -26,7 +26,7 @@ WORTH = 0.75
 """Share of a range that a narrower one must not exceed, or the range stays as it is."""
 
 NARROWEST = 5.0
-"""Factor that a logarithmic range spans at least, for the best value moves with the next question."""
+"""Factor that a logarithmic range spans at least: the best value moves with the next question."""
 
 FLAT = 4.0
 """Seed-sigma that a hyperparameter must be unable to cost, or it counts as one that matters."""
