@@ -45,9 +45,6 @@ def test_lr_is_stopped_goes_on_and_ends_with_a_verdict(place):
 
 
 def test_warmup_climbs_its_ladder_and_its_advice_is_a_config(place):
-    assert "run `phoneme-sweep probe lr` first" in place.sweep(
-        "probe", "warmup", *CONFIG, "--steps", "100", code=2
-    )
     said = place.sweep("probe", "warmup", *CONFIG, "--unstable", "0.003", "--steps", "200")
     folder = place.rounds / "tiny-probe-warmup"
     finding = finding_of(folder)

@@ -1,5 +1,7 @@
 """What is probed, and the round that a probe becomes."""
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from phoneme_lightning.sweep.probes.few_utterances import cut_corpus
 from phoneme_lightning.sweep.probes.lr import lr_round, read_setting
 from phoneme_lightning.sweep.probes.steps import steps_round, training_set
 from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, Subject, find_subject
-from phoneme_lightning.sweep.probes.warmup import warmup_round
+from phoneme_lightning.sweep.probes.warmup import base_rate, warmup_round
 from phoneme_lightning.sweep.round import Objective, Tracking
 
 CONFIG = Path(__file__).parents[3] / "configs/rnn.yaml"
@@ -84,6 +86,23 @@ def test_a_probe_is_kept_from_the_test_split(subject):
     for made in probes(subject):
         made.objective = Objective("test/loss", "min")
         assert [one.rule for one in lint(made)] == ["F1 objective on the test split"]
+
+
+def test_the_ladder_begins_at_what_the_newest_probe_found_unstable(tmp_path):
+    with pytest.raises(InputError, match="run `phoneme-sweep probe lr` first"):
+        base_rate("rnn", None, 10, tmp_path)
+    for age, (name, rate) in enumerate([("lr-fork2", 0.03), ("lr", 0.5), ("lr-fork3", None)]):
+        file = tmp_path / f"rnn-probe-{name}/finding.json"
+        file.parent.mkdir()
+        file.write_text(json.dumps({"numbers": {"unstable_rate": rate}}))
+        os.utime(file, (1000 - age, 1000 - age))
+    assert base_rate("rnn", None, 10, tmp_path) == pytest.approx(0.3)
+    assert base_rate("rnn", 0.2, 10, tmp_path) == 2
+    os.utime(file, (2000, 2000))
+    with pytest.raises(InputError, match="rnn-probe-lr-fork3 found training stable"):
+        base_rate("rnn", None, 10, tmp_path)
+    with pytest.raises(InputError, match="--times is 0: give"):
+        base_rate("rnn", 0.2, 0, tmp_path)
 
 
 def test_a_cut_corpus_is_the_first_utterances_and_no_test_split(make_store, tmp_path, monkeypatch):
