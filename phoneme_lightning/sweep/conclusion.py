@@ -46,7 +46,7 @@ def conclude(folder: RoundFolder, round: Round) -> int:
     """
     records = read_records(folder, round.objective, round.retry.attempts)
     prune_checkpoints(folder, records, round.objective)
-    is_probe = round.phase == "probe"  # it says itself what it found; its weights are of no use
+    is_probe = round.phase == "probe"  # its weights are of no use
     if not is_probe:
         _show(records, round)
     for line in mixed(records):
@@ -83,11 +83,11 @@ def _learn(folder: RoundFolder, is_tracked: bool) -> None:
 
     try:
         evidence = read_evidence(folder)
-        findings = diagnose(evidence)
-        write_findings(folder, findings)
-        # A probe goes where training breaks; what it found it says itself.
-        is_told = evidence.round.evidence and evidence.round.phase != "probe"
-        for one in findings if is_told else ():
+        # A probe goes where training breaks, and says itself what it found.
+        findings = [] if evidence.round.phase == "probe" else diagnose(evidence)
+        if findings:
+            write_findings(folder, findings)
+        for one in findings if evidence.round.evidence else ():
             if one.verdict in ("block", "warn"):
                 print(f"{one.verdict}: {one.sentence}\n    {one.action or ''}".rstrip())
         if is_tracked:

@@ -68,6 +68,8 @@ def measure_sizes(
     Raises:
         InputError: the smallest does not fit, or one cannot be measured.
     """
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads is {threads}: give at least 1")
     sizes: list[Size] = []
     on_gpu, free = _uses_gpu(subject), _free_memory()
     threads = threads or subject.threads or int(os.environ.get("OMP_NUM_THREADS", count_cores()))
@@ -79,12 +81,11 @@ def measure_sizes(
                 return Measured(sizes, f"{frames:,} may take half of the memory", True)
             if not on_gpu and has_settled(sizes):
                 return Measured(sizes, "two doublings brought no more", False)
-            print(f"{frames:>9,} frames a batch: ", end="", flush=True)
             into = folder / str(frames)
             try:
                 size = _measure(subject, frames, seconds, threads, into, launcher)
             except _OutOfMemory:
-                print("out of memory")
+                print(f"{frames:>9,} frames a batch: out of memory", flush=True)
                 if not sizes:
                     raise InputError(
                         f"{frames} frames a batch do not fit into memory: take a smaller model, or "
@@ -92,9 +93,11 @@ def measure_sizes(
                     ) from None
                 return Measured(sizes, f"{frames:,} were out of memory", True)
             print(
-                f"{size.frames_per_second:,.0f} frames/s, {1 / size.seconds_a_step:.3g} steps/s, "
+                f"{frames:>9,} frames a batch: {size.frames_per_second:,.0f} frames/s, "
+                f"{1 / size.seconds_a_step:.3g} steps/s, "
                 f"{size.seconds_a_step:.3g} s a step, {100 * size.wait_share:.0f} % of it waiting, "
-                f"{size.peak_bytes / 2**30:.2f} GiB"
+                f"{size.peak_bytes / 2**30:.2f} GiB",
+                flush=True,
             )
             sizes.append(size)
     finally:
@@ -226,7 +229,8 @@ def _measure(
     if (outcome and outcome.cause == "memory") or (code == -signal.SIGKILL and watch.struck()):
         raise _OutOfMemory
     if code or not result.is_file():
-        said = outcome.message if outcome else " ".join(last_lines(folder / "output.txt", 1))
+        last = " ".join(last_lines(folder / "output.txt", 1)).removeprefix("error: ")
+        said = outcome.message if outcome else last
         raise InputError(f"{frames} frames a batch could not be measured: {said or code}")
     told = json.loads(result.read_text(encoding="utf-8"))
     steps = told["steps"]

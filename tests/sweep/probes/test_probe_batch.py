@@ -52,6 +52,7 @@ def test_what_fails_otherwise_is_said_and_no_size(place):
         (["configs/tiny.yaml", "--set", "lr"], "--set is 'lr': write KEY=VALUE"),
         (["configs/tiny.yaml", "--set", "data.frames_per_batch=many"], "is 'many': say --set"),
         (["configs/tiny.yaml", "--most", "3"], "give a larger --most"),
+        (["configs/tiny.yaml", "--threads", "0"], "--threads is 0: give at least 1"),
     ],
 )
 def test_mistakes_are_one_line(place, words, complaint):
