@@ -78,11 +78,13 @@ def calibrated(evidence: Evidence) -> list[Finding]:
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
-    """Judge a round by every rule, what blocks first.
+    """Judge a round by every rule, what blocks first; a probe has a finding of its own.
 
     Args:
         evidence: the round; nothing else is read.
     """
+    if evidence.round.phase == "probe":
+        return []
     told = [finding for rule in INFORMATION.values() for finding in rule(evidence)]
     return _ordered(calibrated(evidence) + told)
 

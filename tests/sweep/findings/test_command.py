@@ -4,9 +4,22 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from phoneme_lightning.sweep.commands import diagnose
+from phoneme_lightning.sweep.findings.diagnose import diagnose as judge
+from phoneme_lightning.sweep.findings.diagnose import to_json
+from phoneme_lightning.sweep.findings.evidence import read_evidence
+from phoneme_lightning.sweep.folder import RoundFolder
 
 RESULTS = Path(__file__).parents[3] / "results/rounds"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RESULTS.iterdir()))
+def test_kept_findings_are_those_of_the_rules(name):
+    folder = RoundFolder(RESULTS / name)
+    found = to_json(judge(read_evidence(folder)))
+    assert (folder.path / "findings.json").read_text("utf-8") == found
 
 
 def test_a_kept_round_is_judged(capsys, tmp_path):

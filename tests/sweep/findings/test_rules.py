@@ -128,3 +128,10 @@ def test_a_round_that_has_not_begun_is_unknown():
     found = calibrated(Evidence(whole.round, waiting, {}))
     assert {one.verdict for one in found} <= {"unknown", "ok"}
     assert {one.rule for one in found if one.verdict == "unknown"} >= {"boundary", "infeasible"}
+
+
+def test_a_probe_has_a_finding_of_its_own():
+    evidence = simulate(World(2, optimum=1.2, others=1), 0)
+    probe = replace(evidence, round=replace(evidence.round, phase="probe"))
+    assert diagnose(evidence)
+    assert not diagnose(probe)

@@ -1,0 +1,75 @@
+"""Write what kept rounds showed into docs/story.md: `python results/tell_story.py`.
+
+Between `<!-- KIND: ROUND -->` and `<!-- end -->` stands what the folder results/rounds/ROUND holds:
+its arms, its findings, the lines of its file that differ from its parent's, or its confirmation.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.leaderboard import arm_rows
+from phoneme_lightning.sweep.opening import load_round
+from phoneme_lightning.sweep.records import read_records
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/story.md"
+PART = re.compile(r"(<!-- (\w+): ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def arms(folder: RoundFolder) -> list[str]:
+    """Give a table of the best trial of each arm."""
+    round = load_round(folder)
+    records = read_records(folder, round.objective, round.retry.attempts)
+    lines = ["| arm | best | trial | completed | infeasible |", "|---|---|---|---|---|"]
+    for row in arm_rows(records, round.objective):
+        best = f"{row[round.objective.selection]:.4f}"
+        cells = (row["arm"], best, row["trial"], row["completed"], row["infeasible"])
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def findings(folder: RoundFolder) -> list[str]:
+    """Give a table of the findings that are not in order; name the others."""
+    told = json.loads((folder.path / "findings.json").read_text("utf-8"))
+    lines = ["| verdict | rule | what was found |", "|---|---|---|"]
+    loud = [one for one in told if one["verdict"] != "ok"]
+    lines += [f"| {one['verdict']} | {one['rule']} | {one['sentence']} |" for one in loud]
+    quiet = dict.fromkeys(one["rule"] for one in told if one["verdict"] == "ok")
+    return [*lines, "", f"Nothing to object to: {', '.join(quiet)}."]
+
+
+def draft(folder: RoundFolder) -> list[str]:
+    """Give the lines of a drafted round file that say why they are new."""
+    lines = folder.source.read_text("utf-8").splitlines()
+    kept = [line for line in lines if "  # " in line and "# as in " not in line]
+    return ["```yaml", *kept, "```"]
+
+
+def confirmation(folder: RoundFolder) -> list[str]:
+    """Give the verdict of a confirm round and the gain of each seed."""
+    told = json.loads((folder.path / "confirmation.json").read_text("utf-8"))
+    lines = ["| seed | gain |", "|---|---|"]
+    lines += [f"| {seed} | {gain:+.4f} |" for seed, gain in told["differences"].items()]
+    lines += ["", f"{told['verdict']}: {told['why']}"]
+    candidate, baseline = told["values"]
+    return [*lines, "", f"Means: candidate {candidate:.4f}, baseline {baseline:.4f}."]
+
+
+KINDS = {"arms": arms, "findings": findings, "draft": draft, "confirmation": confirmation}
+
+
+def tell(text: str) -> str:
+    """Fill the parts of the page."""
+
+    def fill(part: "re.Match[str]") -> str:
+        begin, kind, name, end = part.groups()
+        folder = RoundFolder(ROOT / "results/rounds" / name)
+        return f"{begin}\n" + "\n".join(KINDS[kind](folder)) + f"\n\n{end}"
+
+    return PART.sub(fill, text)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(tell(PAGE.read_text("utf-8")), encoding="utf-8")
