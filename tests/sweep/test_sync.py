@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.looks import Look
 from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.report.commands import report
-from phoneme_lightning.sweep.report.sync import offline_runs, sync
+from phoneme_lightning.sweep.report.sync import HEADER_BYTES, offline_runs, sync
 from phoneme_lightning.sweep.report.wandb_round import log_round, round_id
 from phoneme_lightning.sweep.report.write import write_report
 
@@ -61,9 +62,19 @@ def folder(plant, tmp_path):
     return folder
 
 
+def written(place):
+    """Wait for W&B's own process, which writes the last of a run a moment after `finish`."""
+    end = time.monotonic() + 20
+    while not any(file.stat().st_size > HEADER_BYTES for file in place.glob("*.wandb")):
+        assert time.monotonic() < end, f"{place} stays empty"
+        time.sleep(0.01)
+    return place
+
+
 def log(folder):
     evidence = read_evidence(folder)
-    return evidence.round, log_round(folder, evidence, diagnose(evidence))
+    place = log_round(folder, evidence, diagnose(evidence))
+    return evidence.round, place and written(place)
 
 
 def test_a_round_ends_with_a_run_of_all_that_it_taught(folder):
@@ -147,7 +158,8 @@ def test_a_report_for_wandb_says_how_it_is_published_later(folder, capsys):
     assert Path(page).is_file()
     assert json.loads(Path(described).read_text())["title"] == "lr: Which learning rate?"
     assert later == "publish it later: phoneme-sweep sync lr, then phoneme-sweep publish lr"
-    assert len(offline_runs(folder)) == 1
+    [place] = folder.path.glob("wandb/offline-run-*")
+    assert offline_runs(folder) == [written(place)]
 
 
 RUN = """
