@@ -28,3 +28,8 @@ for executor in subprocess fork; do
     phoneme-sweep run "sweeps/gpu_$executor.yaml" --quick --parallel 4
     rm "sweeps/gpu_$executor.yaml"
 done
+
+# Throughput at powers of two of the batch, until memory ends.
+for net in rnn crnn; do
+    phoneme-sweep probe batch "configs/$net.yaml" --set data.corpus=libriphone
+done
