@@ -60,13 +60,14 @@ def isolation(evidence: Evidence) -> list[Finding]:
     if len(points) < 2:
         return []
     fewest = min(len(each) for each in points.values())
+    top = min(TOP, fewest)
     rows: dict[str, dict[str, Any]] = {}
     for arm, each in points.items():
         values = np.array(list(each.values()))
         rows[arm] = {
             "points": len(values),
             "best": evidence.sign * float(values.max()),
-            "top": evidence.sign * float(np.sort(values)[-TOP:].mean()),
+            "top": evidence.sign * float(np.sort(values)[-top:].mean()),
             "best_of_equal": sorted(
                 evidence.sign * best_of(values, fewest, chance) for chance in (0.025, 0.975)
             ),
@@ -77,21 +78,30 @@ def isolation(evidence: Evidence) -> list[Finding]:
     by = abs(rows[first]["top"] - rows[second]["top"])
     clear = chance < CLEAR and fewest >= FEWEST
     luck = "more than luck explains" if clear else "which may be luck"
-    numbers = {"arms": rows, "leader": first, "lead": by, "chance": chance, "clear": clear}
-    sentence = f"{first} leads {second} by {by:.2g} (means of the best {TOP}), {luck}."
+    numbers = {
+        "arms": rows,
+        "leader": first,
+        "next": second,
+        "lead": by,
+        "of_the_best": top,
+        "chance": chance,
+        "clear": clear,
+    }
+    means = f"means of the best {top}" if top > 1 else "their best points"
+    sentence = f"{first} leads {second} by {by:.2g} ({means}), {luck}."
     action = f"phoneme-sweep confirm {evidence.round.name}"
     return [Finding("isolation", "info", sentence, numbers, "isolation", action, playbook="D5")]
 
 
 def fairness(evidence: Evidence, so_far: Sequence[Finding]) -> list[Finding]:
-    """Judge whether all arms were tuned equally well.
+    """Judge whether all arms were tuned equally well; in a confirm round none is tuned.
 
     Args:
         evidence: the round.
         so_far: what the other rules found.
     """
     arms = evidence.arms()
-    if len(arms) < 2:
+    if len(arms) < 2 or evidence.round.phase == "confirm":
         return []
     found = []
     counts = {arm: len(evidence.by_point(evidence.completed(arm))) for arm in arms}

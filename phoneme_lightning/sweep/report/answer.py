@@ -6,16 +6,13 @@ from typing import Literal
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.isolation import isolation
 from phoneme_lightning.sweep.leaderboard import ranked, short_names
 from phoneme_lightning.sweep.records import TrialRecord
-from phoneme_lightning.sweep.report.figures.style import number, percent, scored
+from phoneme_lightning.sweep.report.figures.style import number, scored
 from phoneme_lightning.sweep.report.html import brief
-from phoneme_lightning.sweep.report.lead import lead_share
 
 __all__ = ["Answer", "answer"]
-
-SURE = 0.95
-"""Share of redrawn searches that an arm must lead to be called ahead without an `if`."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +74,20 @@ def _confirmed(
 def _compare(
     evidence: Evidence, order: Sequence[TrialRecord]
 ) -> tuple[Literal["ahead", "close", "best"], str]:
-    """Compare the best of the two best arms; where there is one arm, tell its best."""
-    best, metric = order[0], evidence.round.objective.metric
-    names = short_names(key for trial in evidence.trials for key in trial.values)
-    told = ", ".join(f"{names[key]} {number(value)}" for key, value in best.values.items())
-    second = next((trial for trial in order if trial.arm != best.arm), None)
-    value = number(scored(evidence, best))
-    if second is None:
-        return "best", f"The best trial, {best.trial}, reached a {metric} of {value} ({told})."
-    share = lead_share(evidence)[best.arm]
-    both = f"a {metric} of {value} against {number(scored(evidence, second))}"
-    often = f"in {percent(share)} of searches with their points drawn again"
-    if share >= SURE:
-        return "ahead", f"{best.arm} is ahead of {second.arm}: {both}, and it would lead {often}."
-    return (
-        "close",
-        f"{best.arm} is ahead of {second.arm}, but not surely: {both}. It would lead {often}.",
-    )
+    """Compare the two best arms, as `isolation` judges them; where there is one arm, tell its best."""
+    metric = evidence.round.objective.metric
+    if not (compared := isolation(evidence)):
+        best = order[0]
+        names = short_names(key for trial in evidence.trials for key in trial.values)
+        told = ", ".join(f"{names[key]} {number(value)}" for key, value in best.values.items())
+        value = number(scored(evidence, best))
+        with_what = f" ({told})" if told else ""
+        return "best", f"The best trial, {best.trial}, reached a {metric} of {value}{with_what}."
+    numbers = compared[0].numbers
+    first, second, top = (numbers[name] for name in ("leader", "next", "of_the_best"))
+    one, two = (number(numbers["arms"][arm]["top"]) for arm in (first, second))
+    of = f" (means of the best {top} points)" if top > 1 else ""
+    both = f"a {metric} of {one} against {two}{of}"
+    if numbers["clear"]:
+        return "ahead", f"{first} is ahead of {second}: {both}, more than luck explains."
+    return "close", f"{first} is ahead of {second}, but not surely: {both}, which may be luck."

@@ -78,6 +78,12 @@ def evidence() -> Evidence:
 
 
 @pytest.fixture
+def clear() -> Evidence:
+    """A round with points enough for its better arm to be told."""
+    return made(make_round(20))
+
+
+@pytest.fixture
 def large() -> Evidence:
     """A thousand trials."""
     return made(make_round(500), rows=200)

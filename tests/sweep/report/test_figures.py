@@ -29,7 +29,6 @@ from phoneme_lightning.sweep.report.figures.style import (
     frame,
     thin,
 )
-from phoneme_lightning.sweep.report.lead import lead_share
 from phoneme_lightning.sweep.round import Scientific
 from phoneme_lightning.sweep.spaces import Uniform
 
@@ -112,7 +111,6 @@ def test_less_may_be_better(evidence):
         round=replace(evidence.round, objective=objective),
         trials=[replace(trial, measured=turned(trial.measured)) for trial in evidence.trials],
     )
-    assert lead_share(down) == lead_share(evidence)
     assert [t.trial for t in best_few(down)] == [t.trial for t in best_few(evidence)]
     for up, low in zip(isolation_info(evidence).groups, isolation_info(down).groups, strict=True):
         assert low.best == -up.best
@@ -156,20 +154,6 @@ def test_an_infeasible_trial_is_a_lost_draw(evidence):
     alone = budget_info(replace(evidence, trials=[mine[0], *lost])).lines[0]
     assert alone.low[0] is None
     assert alone.high[-1] == mine[0].measured.best
-
-
-def test_the_arm_that_is_better_everywhere_leads_always(evidence):
-    assert lead_share(evidence) == {"constant": 0.0, "cosine": 1.0}
-
-
-def test_a_point_that_an_arm_has_still_to_run_counts_for_no_arm(evidence):
-    best = ranked(evidence.trials, evidence.round.objective)[0]
-    lucky = replace(best, measured=Measured(0.99, 1, 0.99, 0.99), arm="constant")
-    other = next(t for t in evidence.trials if t.point == best.point and t.trial != best.trial)
-    trials = [t for t in evidence.trials if t.point != best.point]
-    waiting = replace(other, arm="cosine", state="waiting", measured=None)
-    share = lead_share(replace(evidence, trials=[*trials, lucky, waiting]))
-    assert share == {"constant": 0.0, "cosine": 1.0}
 
 
 def test_all_trials_have_curves_and_the_best_few_are_lifted(evidence):

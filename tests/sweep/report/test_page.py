@@ -15,7 +15,9 @@ from phoneme_lightning.inference.confusion_file import read_confusion, write_con
 from phoneme_lightning.sweep.design import Row, write_design
 from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.simulate import World, simulate
 from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.records import Measured
 from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.report.commands import report
 from phoneme_lightning.sweep.report.page import Extras, page
@@ -28,12 +30,32 @@ def finding(verdict: str, sentence: str = "It crowds.", figure: str | None = "cu
     return Finding("boundary", verdict, sentence, {"share_at_edge": 0.5}, figure, "do this", None)
 
 
-def test_the_answer_names_the_better_arm(evidence):
-    told = answer(evidence, [])
+def test_the_answer_names_the_better_arm(clear):
+    told = answer(clear, [])
     assert told.verdict == "ahead"
-    assert told.sentence.startswith("cosine is ahead of constant")
-    assert "100 %" in told.sentence
+    assert told.sentence.startswith("cosine is ahead of constant: a val/frame_accuracy of 0.7")
+    assert "(means of the best 3 points), more than luck explains" in told.sentence
     assert any("seeds" in line for line in told.details)
+
+
+def test_of_rounds_without_a_difference_few_have_an_arm_ahead():
+    rounds = [simulate(World(2, effect=0), seed) for seed in range(40)]
+    assert sum(answer(one, []).verdict == "ahead" for one in rounds) <= 4
+
+
+@pytest.mark.parametrize("points", [1, 3])
+def test_of_few_points_none_makes_an_arm_ahead(evidence, points):
+    few = [trial for trial in evidence.trials if trial.point < points]
+    told = answer(replace(evidence, trials=few), [])
+    assert told.verdict == "close"
+    assert ("means of" in told.sentence) == (points > 1)
+
+
+def test_an_arm_is_ahead_by_its_points_and_not_by_a_lucky_seed(clear):
+    lucky = replace(clear.trials[0], seed=1, measured=Measured(0.99, 1, 0.99, 0.99))
+    assert lucky.arm == "constant"
+    told = answer(replace(clear, trials=[*clear.trials, lucky]), [])
+    assert told.sentence.startswith("cosine is ahead of constant")
 
 
 def test_arms_that_are_equal_are_not_told_apart(evidence):
@@ -59,12 +81,12 @@ def test_one_arm_has_a_best_trial_and_no_rival(evidence):
     assert "seeds" not in " ".join(told.details)
 
 
-def test_nothing_is_answered_while_a_finding_blocks(evidence):
-    told = answer(evidence, [finding("block"), finding("warn", "Small.")])
+def test_nothing_is_answered_while_a_finding_blocks(clear):
+    told = answer(clear, [finding("block"), finding("warn", "Small.")])
     assert told.verdict == "not yet"
     assert told.details[0] == "It crowds."
     assert "Small." not in told.details
-    assert answer(evidence, [finding("warn")]).verdict == "ahead"
+    assert answer(clear, [finding("warn")]).verdict == "ahead"
 
 
 def test_what_quick_cut_is_stamped(evidence):
