@@ -74,7 +74,7 @@ def _confirmed(
 def _compare(
     evidence: Evidence, order: Sequence[TrialRecord]
 ) -> tuple[Literal["ahead", "close", "best"], str]:
-    """Compare the two best arms, as `isolation` judges them; where there is one arm, tell its best."""
+    """Compare the two best arms, as `isolation` judges them; of one, tell its best trial."""
     metric = evidence.round.objective.metric
     if not (compared := isolation(evidence)):
         best = order[0]
