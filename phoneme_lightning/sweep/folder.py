@@ -9,9 +9,12 @@ from typing import Any
 
 from phoneme_lightning.errors import InputError
 
-__all__ = ["ROOT", "RoundFolder", "find_round", "write_atomically"]
+__all__ = ["KEPT", "ROOT", "RoundFolder", "find_round", "write_atomically"]
 
 ROOT = Path("runs/rounds")
+
+KEPT = Path("results/rounds")
+"""Where rounds are kept once they have ended."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -117,4 +120,6 @@ def find_round(name: str, root: Path = ROOT) -> RoundFolder:
             return RoundFolder(path)
     there = sorted(file.parent.name for file in root.glob("[!.]*/round.yaml"))
     known = f"there is {', '.join(there)}" if there else "none has been run"
+    if (KEPT / name / "round.yaml").is_file():
+        known += f"; one is kept, give its folder: {KEPT / name}"
     raise InputError(f"no round {name!r} under {root}: {known}")

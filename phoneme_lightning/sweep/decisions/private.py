@@ -11,9 +11,9 @@ from filelock import FileLock
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.scores import append_score
-from phoneme_lightning.sweep.decisions.promotion import DECISION, read_decision
+from phoneme_lightning.sweep.decisions.promotion import CONFIGS, DECISION, read_decision
 from phoneme_lightning.sweep.decisions.side import at_home
-from phoneme_lightning.sweep.folder import RoundFolder, find_round
+from phoneme_lightning.sweep.folder import KEPT, RoundFolder, find_round
 from phoneme_lightning.sweep.looks import read_scores
 from phoneme_lightning.sweep.scores import read_json_lines
 
@@ -21,6 +21,9 @@ __all__ = ["LOOKS", "PrivateLook", "look_at_private"]
 
 LOOKS = "private-looks.jsonl"
 """In the folder of the round, and in the one of all runs."""
+
+DECISIONS = f"[!.]*/{DECISION}"
+"""In a folder of rounds."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class PrivateLook:
     """Labelled frames in it."""
 
     look: int
-    """Which look of this config it is, from 1."""
+    """Which look it is of this config, or of its weights under any name, from 1."""
 
 
 def look_at_private(
@@ -63,7 +66,7 @@ def look_at_private(
     Args:
         what: the promoted config, or its round.
         root: folder of all rounds; its parent's private-looks.jsonl gets a line.
-        again: look although this config has been looked at.
+        again: look although this config, or its weights by another name, has been looked at.
         run_cli: runs phoneme-cli with these arguments and gives its exit code.
 
     Returns:
@@ -85,11 +88,15 @@ def look_at_private(
     log.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(log.with_name(f".{LOOKS}.lock")):
         known = [PrivateLook(**line) for line in read_json_lines(log)]
-        mine = [one for one in known if one.sha256 == decision["sha256"]]
+        mine = [
+            one
+            for one in known
+            if one.sha256 == decision["sha256"] or (one.round, one.trial) == (weights.name, trial)
+        ]
         if mine and not again:
             raise InputError(
-                f"{decision['config']} has been looked at {len(mine)} time(s), last on "
-                f"{mine[-1].when} ({mine[-1].private:.4f}): --yes looks again"
+                f"{decision['config']} has been looked at {len(mine)} time(s), last as "
+                f"{mine[-1].config} on {mine[-1].when} ({mine[-1].private:.4f}): --yes looks again"
             )
         exit_code = run_cli(["predict", "--ckpt_path", str(best)])
         if exit_code:
@@ -120,15 +127,18 @@ def _find(what: str, root: Path) -> tuple[RoundFolder, Mapping[str, Any]]:
     """Find what was promoted, by its config or by its round."""
     path = Path(what)
     if path.is_file() and path.suffix == ".yaml":
-        for file in sorted(root.glob(f"[!.]*/{DECISION}")):
-            told = read_decision(RoundFolder(file.parent))
-            if told and Path(told["config"]).resolve() == path.resolve():
-                return RoundFolder(file.parent), told
+        for file in (one for place in (root, KEPT) for one in sorted(place.glob(DECISIONS))):
+            newest = read_decision(RoundFolder(file.parent)) or {}
+            for told in (newest, *newest.get("earlier", ())):
+                if told and Path(told["config"]).resolve() == path.resolve():
+                    return RoundFolder(file.parent), told
         if path.parent.name != "sweeps":
             raise InputError(
                 f"{what} was not promoted by any round under {root}: the private half is for "
                 "promoted configs alone, see phoneme-sweep promote"
             )
+    elif path.suffix == ".yaml" and path.parent.name == CONFIGS.name:
+        raise InputError(f"there is no config {what}: give a promoted one, or its round")
     folder = find_round(what, root)
     told = read_decision(folder)
     if told is None:

@@ -25,7 +25,7 @@ from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
-__all__ = ["DECISION", "promote", "read_decision"]
+__all__ = ["CONFIGS", "DECISION", "promote", "read_decision"]
 
 DECISION = "decision.yaml"
 CONFIGS = Path("configs")
@@ -123,12 +123,15 @@ def promote(
         ],
     }
     for one in homes:
-        write_atomically(one.path / DECISION, dump_yaml(decision))
+        before = read_decision(one)
+        earlier = [before, *before.pop("earlier", [])] if before else []
+        whole = {**decision, "earlier": earlier} if earlier else decision
+        write_atomically(one.path / DECISION, dump_yaml(whole))
     return path
 
 
 def read_decision(folder: RoundFolder) -> dict[str, Any] | None:
-    """Give what was decided on a round; None where nothing was."""
+    """Give what was decided on a round, with `earlier` decisions; None where nothing was."""
     file = folder.path / DECISION
     if not file.is_file():
         return None

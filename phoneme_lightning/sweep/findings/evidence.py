@@ -15,7 +15,7 @@ from phoneme_lightning.sweep.arms import active_spaces
 from phoneme_lightning.sweep.arms import arms as design_arms
 from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmation
 from phoneme_lightning.sweep.design_file import read_design
-from phoneme_lightning.sweep.folder import ROOT, RoundFolder
+from phoneme_lightning.sweep.folder import KEPT, ROOT, RoundFolder
 from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.overrides import base_settings, flatten
 from phoneme_lightning.sweep.records import TrialRecord, read_trial
@@ -26,9 +26,6 @@ from phoneme_lightning.sweep.spaces import Categorical, Space
 __all__ = ["Branch", "Evidence", "read_evidence"]
 
 Floats = NDArray[np.float64]
-
-KEPT = Path("results/rounds")
-"""Where rounds are kept once they have ended."""
 
 
 @dataclass(frozen=True)

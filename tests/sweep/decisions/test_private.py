@@ -9,7 +9,7 @@ import pytest
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.decisions.private import look_at_private
-from phoneme_lightning.sweep.decisions.promotion import promote
+from phoneme_lightning.sweep.decisions.promotion import promote, read_decision
 
 ROOT = Path("runs/rounds")
 
@@ -62,7 +62,35 @@ def test_only_what_was_promoted_is_looked_at(searched):
     Path("configs/mine.yaml").write_text("model: {}\n")
     with pytest.raises(InputError, match="was not promoted by any round"):
         look("configs/mine.yaml")
+    with pytest.raises(InputError, match=r"there is no config configs/nosuch\.yaml"):
+        look("configs/nosuch.yaml")
     assert not Path("runs/private-looks.jsonl").exists()
+
+
+def test_a_second_name_hides_neither_the_first_config_nor_its_looks(promoted, searched):
+    first = promoted()
+    second = promote("lr", ROOT, trial=None, config="other", because="by another name")
+    told = read_decision(searched)
+    assert told["config"] == str(second)
+    assert [one["config"] for one in told["earlier"]] == [str(first)]
+    assert look(str(first))[0].look == 1
+    with pytest.raises(
+        InputError, match=r"other\.yaml has been looked at 1 time\(s\), last as .*lr"
+    ):
+        look(str(second))
+    assert look(str(second), again=True)[0].look == 2
+    third = promote("lr", ROOT, trial=None, config="third", because="and another")
+    told = read_decision(searched)
+    assert [one["config"] for one in told["earlier"]] == [str(second), str(first)]
+    assert all("earlier" not in one for one in told["earlier"])
+    assert look(str(third), again=True)[0].look == 3
+
+
+def test_what_a_kept_round_promoted_is_found_by_its_config(promoted, searched):
+    path = promoted()
+    Path("results").mkdir()
+    searched.path.parent.rename("results/rounds")
+    assert look(str(path))[0].look == 1
 
 
 def test_a_corpus_that_keeps_its_labels_back_has_no_private_half(promoted):
