@@ -7,7 +7,7 @@ from pathlib import Path
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
-from phoneme_lightning.sweep.records import TrialRecord, read_records
+from phoneme_lightning.sweep.records import OPEN, TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
 
 __all__: list[str] = []
@@ -151,11 +151,16 @@ def diagnose(round: str, root: Path, as_json: bool) -> int:
     from phoneme_lightning.sweep.screen import make_console
 
     folder, _ = _open(round, root)
-    findings = judge(read_evidence(folder))
+    evidence = read_evidence(folder)
+    findings = judge(evidence)
     write_findings(folder, findings)
     if as_json:
         print(to_json(findings), end="")
     else:
+        waiting = sum(trial.state in OPEN for trial in evidence.trials)
+        if waiting:
+            told = f"{waiting} of {len(evidence.trials)} trials have still to run"
+            print(f"{told} (phoneme-sweep status {folder.path}): this is of the others alone")
         make_console().print(findings_table(findings))
     return int(any(finding.verdict == "block" for finding in findings))
 

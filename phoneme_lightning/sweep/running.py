@@ -120,10 +120,17 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
     if driver.why_stopped:
         print(
             f"{driver.why_stopped}; see phoneme-sweep leaderboard {folder.path}; go on with: "
-            f"phoneme-sweep run {folder.path}"
+            f"{command_to_go_on(folder, round)}"
         )
         return 1
     return conclude(folder, round) if first else 0
+
+
+def command_to_go_on(folder: RoundFolder, round: Round) -> str:
+    """Name what goes on with a round; `run` would not say what a confirmation or probe came to."""
+    if round.phase in ("confirm", "probe"):
+        return f"the same phoneme-sweep {round.phase}"
+    return f"phoneme-sweep run {folder.path}"
 
 
 def _retrain_lost(folder: RoundFolder, round: Round, ledger: Ledger) -> None:

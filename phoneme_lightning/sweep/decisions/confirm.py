@@ -18,7 +18,7 @@ from phoneme_lightning.sweep.decisions.side import at_home, find_side
 from phoneme_lightning.sweep.decisions.verdict import LOOKS
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
 from phoneme_lightning.sweep.opening import load_round
-from phoneme_lightning.sweep.records import read_records
+from phoneme_lightning.sweep.records import OPEN, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.running import work
 
@@ -56,7 +56,7 @@ def confirm(
     Raises:
         InputError: there is no such candidate or baseline, or the round cannot begin.
     """
-    if min_gain < 0:
+    if not 0 <= min_gain < float("inf"):
         raise InputError(f"--min-gain is {min_gain:g}: give 0 or more")
     if parallel is not None and parallel < 1:
         raise InputError(f"--parallel is {parallel}: give at least 1")
@@ -65,6 +65,13 @@ def confirm(
         raise InputError(f"{source.name} has searched for nothing: confirm a round that has")
     side = find_side(f"{source.path}:{candidate}" if candidate else str(source.path), root)
     trial = side.trials[0].trial
+    searched = read_records(source, side.objective, side.round.retry.attempts)
+    waiting = sum(one.state in OPEN for one in searched)
+    if waiting and candidate is None:
+        raise InputError(
+            f"{waiting} trials of {source.name} have still to run: phoneme-sweep run "
+            f"{source.path}; --candidate {trial} confirms the best so far all the same"
+        )
     wanted = make_round(side, baseline, name or f"{side.round.name}-confirm", seeds, steps, root)
     folder, known = begin(wanted, root)
     if parallel is not None:

@@ -26,9 +26,8 @@ def density(evidence: Evidence) -> list[Finding]:
         points = evidence.by_point(evidence.completed(arm))
         scores = np.array([evidence.scores(same).mean() for same in points])
         if len(scores) < FEWEST or sigma is None:
-            sentence = (
-                f"{arm} has {len(scores)} completed points: too few to tell how good they are."
-            )
+            many = "1 completed point" if len(scores) == 1 else f"{len(scores)} completed points"
+            sentence = f"{arm} has {many}: too few to tell how good they are."
             numbers: dict[str, Any] = {"points": len(scores)}
             found.append(
                 Finding("density", "unknown", sentence, numbers, "budget", arm=arm, playbook="D2")

@@ -101,7 +101,9 @@ def _where(limit: Limit) -> str:
 
 def _say(arm: str, bad: int, count: int, causes: Counter[str], verdict: Verdict) -> str:
     if verdict == "ok":
-        return f"All {count} settings of {arm} work."
+        return (
+            f"All {count} settings of {arm} work." if count > 1 else f"{arm}'s one setting works."
+        )
     why = ", ".join(f"{cause} {n}" for cause, n in causes.most_common())
     much = ", too many" if verdict in ("warn", "block") else ""
     return f"{bad} of {count} settings of {arm} do not work ({why}){much}."

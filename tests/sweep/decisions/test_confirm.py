@@ -1,6 +1,7 @@
 """What a confirm round trains, how it grows, and what it comes to."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.check import resolve
+from phoneme_lightning.sweep.decisions.confirm import confirm
 from phoneme_lightning.sweep.decisions.confirm_round import add_seeds, begin, make_round
 from phoneme_lightning.sweep.decisions.confirmation import judge, lines
 from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmation
@@ -21,6 +23,7 @@ from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.round import Scientific
+from phoneme_lightning.sweep.running import command_to_go_on
 
 ROOT = Path("runs/rounds")
 LR = "model.optimizer.init_args.lr"
@@ -96,6 +99,16 @@ def test_what_confirms_nothing_is_refused(searched, changes, told):
         make(**changes)
 
 
+def test_a_round_that_has_not_ended_confirms_only_what_is_named(searched):
+    shutil.rmtree(searched.attempt("p003-cosine-s0", 1))
+    asked = {"seeds": 1, "min_gain": 0.0, "steps": None, "name": None, "parallel": None}
+    told = r"1 trials of lr have still to run: phoneme-sweep run runs/rounds/lr; --candidate p001-c"
+    with pytest.raises(InputError, match=told):
+        confirm("lr", ROOT, candidate=None, baseline=None, **asked)
+    with pytest.raises(InputError, match="--seeds is 1"):  # as far as that it comes
+        confirm("lr", ROOT, candidate="cosine", baseline=None, **asked)
+
+
 def test_seeds_are_added_and_the_round_is_gone_on_with(searched, make_store):
     make_store(Path("data/spoken"), utterances=16)
     wanted = make(seeds=2)
@@ -113,6 +126,13 @@ def test_seeds_are_added_and_the_round_is_gone_on_with(searched, make_store):
     for other in (make(seeds=3), make("p003-constant-s0", seeds=2)):
         with pytest.raises(InputError, match="another --name"):
             begin(other, ROOT)
+
+
+def test_a_confirmation_that_was_stopped_is_gone_on_with_by_its_own_command(searched, confirmed):
+    folder, known = confirmed([0.6], [0.5])
+    assert command_to_go_on(folder, known) == "the same phoneme-sweep confirm"
+    told = command_to_go_on(searched, load_round(searched))
+    assert told == f"phoneme-sweep run {searched.path}"
 
 
 CLEAR = ([0.60, 0.61, 0.62, 0.60, 0.61], [0.50, 0.52, 0.51, 0.50, 0.52])

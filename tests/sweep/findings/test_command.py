@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.commands import diagnose
 from phoneme_lightning.sweep.findings.diagnose import diagnose as judge
 from phoneme_lightning.sweep.findings.diagnose import to_json
 from phoneme_lightning.sweep.findings.evidence import read_evidence
-from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.folder import RoundFolder, find_round
 
 RESULTS = Path(__file__).parents[3] / "results/rounds"
 
@@ -35,3 +36,21 @@ def test_a_kept_round_is_judged(capsys, tmp_path):
     said = capsys.readouterr().out
     assert said.index("warn ") < said.index("info ") < said.index("ok ")
     assert "phoneme-sweep next-round lr_round1  # training.steps becomes 1200" in said
+
+
+def test_a_round_that_has_not_ended_is_said_to(capsys, tmp_path):
+    kept = tmp_path / "lr_round1"
+    shutil.copytree(RESULTS / "lr_round1", kept)
+    assert diagnose("lr_round1", tmp_path, as_json=False) == 0
+    assert "still to run" not in capsys.readouterr().out
+    shutil.rmtree(kept / "trials/p000-cosine-s0")
+    assert diagnose("lr_round1", tmp_path, as_json=False) == 0
+    assert capsys.readouterr().out.startswith("1 of 40 trials have still to run (phoneme-sweep st")
+
+
+def test_a_name_that_only_a_kept_round_has_is_told_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(RESULTS.parents[1])
+    with pytest.raises(InputError, match=r"give its folder: results/rounds/lr_round1$"):
+        find_round("lr_round1", tmp_path)
+    with pytest.raises(InputError, match=r"none has been run$"):
+        find_round("lr_round", tmp_path)
