@@ -41,6 +41,9 @@ class Comparison:
     difference: float
     """A less B."""
 
+    corpora: tuple[str | None, str | None]
+    """What each was validated on: its name, and the beginning of its manifest's hash."""
+
     better: str
     """The side that is ahead; "" where they are level."""
 
@@ -79,6 +82,7 @@ def compare(ours: Side, theirs: Side) -> Comparison:
         selection=objective.selection,
         values=(ours.value, theirs.value),
         difference=difference,
+        corpora=(_corpus(ours), _corpus(theirs)),
         better=ours.name if gain > 0 else theirs.name if gain < 0 else "",
         intervals=(
             over_utterances(_folders(ours), _folders(theirs), objective),
@@ -93,6 +97,11 @@ def compare(ours: Side, theirs: Side) -> Comparison:
 
 def _folders(side: Side) -> list[Path]:
     return [one.folder for one in side.trials if one.folder]
+
+
+def _corpus(side: Side) -> str | None:
+    told = side.trials[0].environment.get("corpus") or {}
+    return f"{told['name']} {str(told.get('manifest_sha256'))[:12]}" if "name" in told else None
 
 
 def say_interval(interval: Interval) -> str:
@@ -124,6 +133,9 @@ def lines(comparison: Comparison) -> Sequence[str]:
         told.append(f"  {side}: {value:.4f} ({seeds}; {say_cost(cost)})")
     ahead = f"{one.better} is ahead" if one.better else "they are level"
     told.append(f"difference, the first less the second: {one.difference:+.4f}; {ahead}")
+    if None not in one.corpora and one.corpora[0] != one.corpora[1]:
+        of = " and ".join(map(str, one.corpora))
+        told.append(f"it says nothing of the nets: they were validated on two corpora, {of}")
     told.append("95 % intervals of that difference:")
     told += [f"  {say_interval(interval)}" for interval in one.intervals]
     names = short_names(one.settings)

@@ -130,3 +130,14 @@ def test_the_command_prints_lines_or_json(searched, capsys):
     assert "difference, the first less the second: +0.1000; lr:cosine is ahead" in printed
     assert printed.count("no interval") == 3
     assert "lr: 0.001 and 0.0001" in printed
+
+
+def test_what_was_validated_on_two_corpora_is_not_compared(searched, capsys):
+    compare("lr:cosine", "lr:constant", as_json=False, root=ROOT)
+    assert "corpora" not in capsys.readouterr().out
+    for trial, corpus in (("p001-cosine-s0", "spoken"), ("p001-constant-s0", "libriphone")):
+        told = {"corpus": {"name": corpus, "manifest_sha256": "0123456789abcdef"}}
+        (searched.attempt(trial, 1) / "environment.json").write_text(json.dumps(told))
+    compare("lr:cosine", "lr:constant", as_json=False, root=ROOT)
+    told = "validated on two corpora, spoken 0123456789ab and libriphone 0123456789ab"
+    assert told in capsys.readouterr().out
