@@ -1,6 +1,7 @@
 """The commands that draft, on a real round that is kept."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,33 @@ def test_an_arm_that_is_chosen_is_gone_on_with(capsys):
     assert round.fixed["model.schedule"] == "constant"
     assert round.scientific["model.ema_decay"].values == [0, 0.99]
     assert round.goal.question == "Average?"
+
+
+KEPT = {
+    "dropout_round2": (
+        "lr_round1",
+        {
+            "ask": ["model.backbone.init_args.dropout=[0, 0.3]"],
+            "question": "Does a short fit gain from dropout?",
+        },
+    ),
+    "masks_round3": (
+        "dropout_round2",
+        {
+            "arm": "0",
+            "ask": ["data.augment.time_masks=[0, 2]"],
+            "question": "Does a short fit gain from hidden spans of frames?",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_kept_round_is_the_draft_of_the_one_before_it(name):
+    before, chosen = KEPT[name]
+    next_round(before, ROUNDS, **{**PLAIN, "name": name, "steps": 600, **chosen})
+    drafted = read_round(f"sweeps/{name}.yaml")
+    assert drafted == replace(read_round(ROUNDS / name / "source.yaml"), name=name)
 
 
 @pytest.mark.parametrize("ask", ["model.schedule", "model.schedule=cosine", "=[1, 2]", "x=[1]"])
