@@ -15,7 +15,8 @@ def lengthen(
 
     A cosine is stretched over the new steps and keeps its peak; a linear decay keeps its length,
     and the constant part before it grows; the warmup stays. (Google's tuning playbook, "Deciding
-    how long to train when training is compute-bound".)
+    how long to train when training is compute-bound".) It says nothing of shorter training: there
+    the warmup keeps its share, or it might take up all steps.
 
     Args:
         settings: of a fit, by dotted key.
@@ -26,18 +27,26 @@ def lengthen(
         The settings that change, and why each setting of the schedule is as it is.
     """
     schedule = settings.get(SCHEDULE, "constant")
-    warmup, decay = int(settings.get(WARMUP) or 0), settings.get(DECAY)
+    known, decay = int(settings.get(WARMUP) or 0), settings.get(DECAY)
+    warmup, changes = known, {}
     reasons = {WARMUP: f"a warmup carries over to {after} steps as it is"}
+    if known and after < before:
+        warmup = changes[WARMUP] = max(1, known * after // before)
+        reasons[WARMUP] = f"the share of {after} steps that {known} were of {before}"
     if schedule == "linear" and after > before:
-        length = int(decay) if decay else before - warmup
-        reasons[DECAY] = f"the decay keeps its length, the constant part before it grows to {after}"
-        return {DECAY: length}, reasons
-    if decay and decay > after - warmup:
+        changes[DECAY] = int(decay) if decay else before - warmup
+        reasons[DECAY] = "the decay keeps its length, the constant part before it grows"
+    elif schedule == "cosine" and decay and after > before:
+        changes[DECAY] = round(decay * (after - warmup) / (before - warmup))
+        reasons[DECAY] = "stretched over the new steps, from the same peak"
+    elif decay and decay > after - warmup:
+        changes[DECAY] = max(1, after - warmup)
         reasons[DECAY] = f"no longer than {after} steps leave room for"
-        return {DECAY: max(1, after - warmup)}, reasons
-    told = {"cosine": "stretched over the new steps, from the same peak", "constant": "as it was"}
-    reasons[SCHEDULE] = told.get(schedule, "falls over the new steps")
-    return {}, reasons
+    else:
+        told = {"cosine": "stretched over the new steps, from the same peak"}
+        told["constant"] = "as it was"
+        reasons[SCHEDULE] = told.get(schedule, "falls over the new steps")
+    return changes, reasons
 
 
 def scale_interval(every: int, before: int, after: int) -> int:

@@ -71,8 +71,9 @@ def render(draft: Draft) -> str:
     head = [f"Drafted from {draft.parent} by `phoneme-sweep`: read it, change it, lint it, run it."]
     written = [f"# {line}" for line in head]
     if draft.notes:
-        written += ["#", "# Also found there:", *(f"# - {note}" for note in draft.notes)]
+        written += ["#", "# Also found there:", *(f"# - {_flat(note)}" for note in draft.notes)]
     for text, why in lines:
+        why = why and _flat(why)
         if why and len(text) > WIDEST:
             written += [f"{' ' * (len(text) - len(text.lstrip()))}# {why}", text]
         else:
@@ -80,12 +81,17 @@ def render(draft: Draft) -> str:
     return "\n".join(written) + "\n"
 
 
+def _flat(text: str) -> str:
+    """Give a text as a comment can hold it: in one line."""
+    return " ".join(text.split())
+
+
 def _lines(tree: Mapping[str, Any], path: Keys, draft: Draft) -> Iterator[tuple[str, str | None]]:
     indent = "  " * len(path)
     for key, value in tree.items():
         here = (*path, key)
         reason = draft.reasons.get(here)
-        parts = isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
+        parts = isinstance(value, list) and all(one and isinstance(one, Mapping) for one in value)
         if value and (parts or isinstance(value, Mapping)):
             yield f"{indent}{dump_yaml({key: None}).strip().removesuffix(' null')}", reason
             yield from _items(value, here, draft) if parts else _lines(value, here, draft)

@@ -6,7 +6,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.drafts.contenders import contenders
 from phoneme_lightning.sweep.drafts.draft import Draft
 from phoneme_lightning.sweep.drafts.next_round import begin_draft, change_steps
-from phoneme_lightning.sweep.drafts.settle import settle
+from phoneme_lightning.sweep.drafts.settle import LENGTH, settle
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder
@@ -40,10 +40,6 @@ def draft_longer(
         InputError: there is nothing to draft from, or it would not be longer.
     """
     round = evidence.round
-    if steps <= round.training.steps:
-        raise InputError(
-            f"--to is {steps}, and {round.name} trained for {round.training.steps} steps: give more"
-        )
     if points < 1:
         raise InputError(f"--points is {points}: give at least 1")
     draft = begin_draft(folder, evidence, name or f"{round.name}_long")
@@ -57,15 +53,19 @@ def draft_longer(
     if len(kept) > 1:
         draft.caveat(f"{' and '.join(list(kept)[1:])} may be as good as {first}.")
     settle(draft, evidence, first, base)
+    before = draft.data["training"]["steps"]
+    if steps <= before:
+        raise InputError(f"--to is {steps}, and {round.name} trained for {before} steps: give more")
     change_steps(draft, round, base, steps, "as it was asked for")
     best = [same[0] for same in evidence.by_point(evidence.completed(first))[:points]]
-    arm_keys = {key for key in best[0].values if key in round.scientific}
+    arm_keys = {key for key, one in round.scientific.items() if one.range is None} | {LENGTH}
     listed = [
         {key: value for key, value in record.values.items() if key not in arm_keys}
         for record in best
     ]
     names = ", ".join(record.trial for record in best)
-    draft.set(("sampler",), {"kind": "list", "points": listed}, f"the best of {first}: {names}")
+    if any(listed):
+        draft.set(("sampler",), {"kind": "list", "points": listed}, f"the best of {first}: {names}")
     draft.set(("budget", "points"), len(listed), "the best points alone")
     draft.round()
     return draft

@@ -8,7 +8,7 @@ from typing import Any
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.arms import arms
-from phoneme_lightning.sweep.drafts.carry import lengthen, scale_interval
+from phoneme_lightning.sweep.drafts.carry import DECAY, SCHEDULE, lengthen, scale_interval
 from phoneme_lightning.sweep.drafts.contenders import contenders
 from phoneme_lightning.sweep.drafts.draft import Draft
 from phoneme_lightning.sweep.drafts.ranges import LEARNING_RATE, move_ranges
@@ -59,7 +59,8 @@ def begin_draft(folder: RoundFolder, evidence: Evidence, name: str) -> Draft:
         )
     if not ranked(evidence.trials, round.objective):
         raise InputError(f"no trial of {round.name} is completed: there is nothing to learn from")
-    data = load_yaml(folder.source.read_text(encoding="utf-8"), str(folder.source))
+    file = folder.source if folder.source.is_file() else folder.round
+    data = load_yaml(file.read_text(encoding="utf-8"), str(file))
     for key in ("name", "evidence"):
         data.pop(key, None)
     return Draft(name, round.name, copy.deepcopy(data))
@@ -113,11 +114,13 @@ def draft_next(
         _drop_arms(draft, evidence, kept)
     move_ranges(draft, evidence, findings, list(kept), settled=one_left)
     _points(draft, evidence, findings)
-    wanted, why = _wanted_steps(evidence.round, findings, steps)
-    if wanted != evidence.round.training.steps:
+    wanted, why = _wanted_steps(draft, evidence.round, findings, steps)
+    if wanted != draft.data["training"]["steps"]:
         change_steps(draft, evidence.round, base, wanted, why)
     if ask:
         _ask(draft, ask)
+    if not any(part.get("nuisance") for _, part in _parts(draft)):
+        draft.set(("budget", "points"), 1, "nothing is drawn")
     _goal(draft, evidence, kept, ask, question)
     seed = evidence.round.sampler.seed + 1
     draft.data.setdefault("sampler", {}).pop("points", None)
@@ -162,16 +165,17 @@ def _drop_arms(draft: Draft, evidence: Evidence, kept: Mapping[str, str]) -> Non
             labels = list(dict.fromkeys(arm.labels[key] for arm in every))
             stays = [one for one, name in zip(written, labels, strict=True) if name in left]
         draft.set(("scientific", key, "values"), stays, why)
-        _drop_conditions(draft, key, gone)
+        values = [arm.settings[key] for arm in every if arm.labels[key] in gone and "." in key]
+        _drop_conditions(draft, key, [*gone, *values])
     _drop_conditions(draft, "arm", [arm.name for arm in every if arm.name not in kept])
 
 
-def _drop_conditions(draft: Draft, key: str, gone: Sequence[str]) -> None:
+def _drop_conditions(draft: Draft, key: str, gone: Sequence[Any]) -> None:
     """Take values that are no more out of the conditions on a key."""
     left = []
     for part in draft.data.pop("conditional", []):
         wanted = part["when"].get(key)
-        options = wanted if isinstance(wanted, list) else [wanted]
+        options = wanted if isinstance(wanted, list) and wanted not in gone else [wanted]
         stay = [one for one in options if one not in gone]
         if key not in part["when"] or stay:
             if len(stay) < len(options):
@@ -188,10 +192,14 @@ def _points(draft: Draft, evidence: Evidence, findings: Sequence[Finding]) -> No
         draft.set(("budget", "points"), more, f"twice as many: {thin[0].sentence.split(';')[0]}")
 
 
-def _wanted_steps(round: Round, findings: Sequence[Finding], steps: int | None) -> tuple[int, str]:
-    before = round.training.steps
+def _wanted_steps(
+    draft: Draft, round: Round, findings: Sequence[Finding], steps: int | None
+) -> tuple[int, str]:
+    before: int = draft.data["training"]["steps"]
     if steps is not None:
         return steps, "as it was asked for"
+    if _asks_for_lengths(draft, round):
+        return before, ""
     for one in findings:
         if one.rule == "length" and one.verdict == "warn":
             longer = one.numbers["best_in_last_quarter"] > 0.5
@@ -199,6 +207,18 @@ def _wanted_steps(round: Round, findings: Sequence[Finding], steps: int | None) 
             early = "the good trials gained nothing after a tenth of training"
             return (2 * before, why) if longer else (max(1, before // 4), early)
     return before, ""
+
+
+def _asks_for_lengths(draft: Draft, round: Round) -> bool:
+    """Tell whether the arms of a draft have lengths of their own."""
+    own = any(LENGTH in arm.settings or LENGTH in arm.ranges for arm in arms(round))
+    return own and "scientific" in draft.data
+
+
+def _parts(draft: Draft) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Give what holds everywhere, and each part that holds conditionally, with its path."""
+    conditional = enumerate(draft.data.get("conditional", []))
+    return [((), draft.data), *((("conditional", str(place)), part) for place, part in conditional)]
 
 
 def change_steps(draft: Draft, round: Round, base: Mapping[str, Any], steps: int, why: str) -> None:
@@ -214,42 +234,67 @@ def change_steps(draft: Draft, round: Round, base: Mapping[str, Any], steps: int
     Raises:
         InputError: the round's arms have lengths of their own.
     """
-    before = round.training.steps
-    if LENGTH in round.scientific and "scientific" in draft.data:
+    before = draft.data["training"]["steps"]
+    if _asks_for_lengths(draft, round):
         raise InputError(
             f"{LENGTH} is what {round.name} asks about: change its values in the draft by hand"
         )
-    every = scale_interval(round.training.evaluate_every, before, steps)
+    every = scale_interval(draft.data["training"]["evaluate_every"], before, steps)
     draft.set(("training", "steps"), steps, why)
     draft.set(("training", "evaluate_every"), every, "as many validations as before")
     longest = round.budget.trial_time
     if longest:
         time = Duration(f"{math.ceil(longest * steps / before)}s")
         draft.set(("budget", "trial_time"), str(time), "in proportion to the steps")
-    rate = draft.data.get("nuisance", {}).get(LEARNING_RATE, {})
-    if steps > before and "low" in rate:
-        low, lowest = float(f"{rate['low'] * before / steps:.2g}"), (rate.get("hard") or [0])[0]
-        why = f"longer fits want smaller rates; was {rate['low']:g}"
-        draft.set(("nuisance", LEARNING_RATE, "low"), max(low, lowest or 0), why)
-    written = {**draft.data.get("overrides", {}), **draft.data.get("fixed", {})}
-    changes, reasons = lengthen({**flatten(base), **flatten(written)}, before, steps)
-    for key, value in changes.items():
-        draft.set(("overrides", key), value, reasons[key])
-    for key, reason in reasons.items():
-        for part in ("overrides", "fixed"):
-            if key not in changes and key in draft.data.get(part, {}):
-                draft.reasons[part, key] = reason
+    if steps > before:
+        _lower_rates(draft, before / steps)
+    _carry_schedule(draft, base, before, steps)
     draft.caveat(
         f"What was learned at {before} steps may not hold at {steps}: the schedule's shape least, "
         "the learning rate and the regularisers somewhat."
     )
 
 
+def _lower_rates(draft: Draft, share: float) -> None:
+    for path, part in _parts(draft):
+        rate = part.get("nuisance", {}).get(LEARNING_RATE, {})
+        if "low" not in rate:
+            continue
+        lowest = (rate.get("hard") or [None])[0]
+        low = max(float(f"{rate['low'] * share:.2g}"), lowest or 0)
+        if low < rate["low"]:
+            place = (*path, "nuisance", LEARNING_RATE, "low")
+            known = draft.reasons.get(place)
+            why = f"longer fits want smaller rates than {rate['low']:g}"
+            draft.set(place, low, f"{why} ({known})" if known else why)
+
+
+def _carry_schedule(draft: Draft, base: Mapping[str, Any], before: int, steps: int) -> None:
+    data = draft.data
+    written = {**data.get("overrides", {}), **data.get("fixed", {})}
+    changes, reasons = lengthen({**flatten(base), **flatten(written)}, before, steps)
+    searched = {*data.get("scientific", {}), *data.get("nuisance", {}), *data.get("derived", {})}
+    if SCHEDULE in searched:  # one length of the decay cannot suit every shape
+        changes.pop(DECAY, None)
+        draft.caveat(f"Every schedule is stretched over {steps} steps, a linear decay as well.")
+    for key, reason in reasons.items():
+        part = "fixed" if key in data.get("fixed", {}) else "overrides"
+        if key in changes and key not in searched:
+            draft.set((part, key), changes[key], reason)
+        elif key in data.get(part, {}):
+            draft.reasons[part, key] = reason
+
+
 def _ask(draft: Draft, ask: Mapping[str, list[Any]]) -> None:
     for key, values in ask.items():
         draft.set(("scientific", key, "values"), values, "what this round asks: one arm each")
-        for part in ("overrides", "fixed", "nuisance"):
-            draft.data.get(part, {}).pop(key, None)
+        for _, part in _parts(draft):
+            for role in ("nuisance", "derived"):
+                part.get(role, {}).pop(key, None)
+            for role in ("overrides", "fixed"):  # a class's own arguments go with it
+                known = part.get(role, {})
+                for one in [one for one in known if f"{one}.".startswith(f"{key}.")]:
+                    del known[one]
 
 
 def _goal(

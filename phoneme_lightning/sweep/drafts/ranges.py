@@ -80,7 +80,9 @@ def _give_up(draft: Draft, evidence: Evidence, branches: Sequence[Branch]) -> No
             key=evidence.score,
         )
         value = best.values[key]
-        value = float(f"{value:.2g}") if isinstance(value, float) else value
+        space = own[0].spaces[key]
+        if isinstance(value, float) and not isinstance(space, Categorical):
+            value = min(max(float(f"{value:.3g}"), space.low), space.high)
         del draft.data["nuisance"][key]
         why = f"it hardly mattered in {draft.parent}: {cost:.2g} at most"
         draft.set(("fixed", key), value, why)

@@ -131,6 +131,10 @@ def _made(
     wall_low, wall_high = space.hard or (None, None)
     new_low = space.low if why_low is None else _round(low, math.floor)
     new_high = space.high if why_high is None else _round(high, math.ceil)
+    if low >= space.low:  # rounding must not move a bound out
+        new_low = max(new_low, space.low)
+    if high <= space.high:
+        new_high = min(new_high, space.high)
     if wall_low is not None:
         new_low = max(new_low, wall_low)
     if wall_high is not None:
@@ -140,7 +144,11 @@ def _made(
     if new_low >= new_high:
         return Refined(space)
     moved = {"low": new_low, "high": new_high}
-    return Refined(replace(space, **moved), why_low, why_high)  # type: ignore[arg-type]
+    return Refined(
+        replace(space, **moved),  # type: ignore[arg-type]
+        why_low if new_low != space.low else None,
+        why_high if new_high != space.high else None,
+    )
 
 
 def _round(value: float, towards: Callable[[float], int]) -> float:

@@ -32,7 +32,7 @@ def settle(
         evidence: the round.
         arm: the one that is left.
         base: what the base configs give, nested.
-        open_yet: keys that are not fixed.
+        open_yet: keys that are not fixed, nor what stands under them.
         is_best: whether the round found it so, rather than a person.
     """
     round = evidence.round
@@ -45,10 +45,13 @@ def settle(
     for key, value in _settled(evidence, arm, best, base).items():
         if key == LENGTH:
             draft.set(("training", "steps"), value, why)
-        elif key not in open_yet:
+        elif not any(f"{key}.".startswith(f"{one}.") for one in open_yet):
             draft.set(("fixed", key), value, why)
             draft.caveat(f"{key.rsplit('.', 1)[-1]} is {value}{found}")
     for key, bucket in chosen.ranges.items():
+        if key == LENGTH:
+            draft.set(("training", "steps"), best.values[key], f"as long as {best.trial}, the best")
+            continue
         place = draft.data["scientific"][key]["range"]
         draft.set(
             ("nuisance", key),

@@ -36,10 +36,15 @@ def test_a_cosine_is_stretched(warmup, before, more):
     assert "stretched" in reasons["model.schedule"]
 
 
-def test_a_decay_that_no_longer_fits_is_cut():
+def test_a_cosine_that_begins_late_is_stretched_too():
+    settings = {"model.schedule": "cosine", "model.warmup_steps": 10, "model.decay_steps": 45}
+    assert lengthen(settings, 100, 190)[0] == {"model.decay_steps": 90}
+
+
+def test_a_decay_that_no_longer_fits_is_cut_and_a_warmup_keeps_its_share():
     settings = {"model.schedule": "linear", "model.warmup_steps": 10, "model.decay_steps": 80}
     changes, _ = lengthen(settings, 100, 50)
-    assert changes == {"model.decay_steps": 40}
+    assert changes == {"model.warmup_steps": 5, "model.decay_steps": 45}
 
 
 def test_as_many_validations_as_before():

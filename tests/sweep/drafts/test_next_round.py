@@ -22,6 +22,7 @@ from phoneme_lightning.sweep.yaml12 import load_yaml
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"
 LR = "model.optimizer.init_args.lr"
+LENGTHS = "trainer.max_steps"
 DROPOUT = "model.backbone.init_args.dropout"
 EXPLORE = [
     path.stem for path in sorted(SWEEPS.glob("*.yaml")) if read_round(path).phase == "explore"
@@ -178,6 +179,128 @@ def test_longer_training_keeps_as_many_validations_and_carries_the_schedule(fini
     assert round.training.evaluate_every == 3 * before.training.evaluate_every
     assert round.budget.trial_time == 3 * before.budget.trial_time
     assert round.overrides == before.overrides
+
+
+def test_shorter_training_passes_lint_and_keeps_the_share_of_its_warmup(finish):
+    done = finish("lr_round1", lead("cosine"), fixed={"model.warmup_steps": 30}, overrides=None)
+    round = draft_next(*done, steps=150).round()
+    assert round.fixed["model.warmup_steps"] == 7
+    assert not [one for one in lint(round) if one.severity == "error"]
+
+
+def test_a_setting_of_the_schedule_changes_where_it_stands(finish):
+    linear = {"model.schedule": "linear", "model.decay_steps": 200}
+    done = finish("regularise_round3", lead("dropout"), fixed=linear)
+    short = draft_next(*done, steps=150)
+    assert short.round().fixed["model.decay_steps"] < 150
+    assert "model.decay_steps" not in short.round().overrides
+
+
+def test_lengths_that_are_asked_about_are_a_rounds_own(finish):
+    scores = {"300": 0.9, "600": 0.7, "1200": 0.5}
+    done = finish("length_round5", lambda row: scores[row.arm])
+    assert draft_next(*done, steps=1200).round().training.steps == 1200
+    assert draft_longer(*done, steps=1200).round().training.steps == 1200
+    done.folder.path.rename(done.folder.path.with_name("first"))
+    level = finish("length_round5", lambda row: 0.7)
+    assert "trainer.max_steps" not in draft_exploit(*level).round().nuisance
+    late = replace(
+        next(one for one in level.findings if one.rule == "length"),
+        verdict="warn",
+        numbers={"best_in_last_quarter": 1.0},
+    )
+    assert LENGTHS in draft_next(*level[:2], [*level.findings, late]).round().scientific
+    with pytest.raises(InputError, match="change its values in the draft by hand"):
+        draft_next(*level, steps=50)
+
+
+def test_the_best_points_of_a_part_of_a_range_are_listed_whole(finish):
+    space = {"dist": "uniform", "low": 0, "high": 0.6}
+    told = {"scientific": {DROPOUT: {"range": space, "buckets": 3}}}
+    round = draft_longer(*finish("lr_round1", valley, **told), steps=1200).round()
+    assert all({DROPOUT, LR} == point.keys() for point in round.sampler.points)
+
+
+def test_what_is_no_text_but_a_class_is_written_among_others(finish):
+    whole = {"class_path": "torch.optim.SGD", "init_args": {"momentum": 0.9}}
+    values = ["torch.optim.Adam", whole]
+    told = {"scientific": {"model.optimizer": {"values": values}}}
+    draft = draft_next(*finish("lr_round1", valley, **told, fixed=None))
+    assert parse_round(load_yaml(render(draft), "draft"), draft.name) == draft.round()
+    assert draft.round().scientific["model.optimizer"].values == values
+
+
+def test_classes_that_are_open_keep_no_arguments_of_the_leader(finish):
+    classes = ["torch.optim.SGD", "torch.optim.AdamW"]
+    told = {"scientific": {"model.optimizer": {"values": classes}}, "fixed": None}
+    round = draft_exploit(*finish("lr_round1", valley, **told)).round()
+    assert set(round.nuisance["model.optimizer"].choices) <= set(classes)
+    assert not [key for key in round.fixed if key.startswith("model.optimizer.")]
+
+
+def test_longer_fits_need_nothing_to_be_searched(finish):
+    told = {"nuisance": None, "budget": {"points": 1}, "seeds": [1, 2, 3]}
+    draft = draft_longer(*finish("lr_round1", lambda row: 0.7, **told), steps=1200)
+    round = parse_round(load_yaml(render(draft), "draft"), draft.name)
+    assert (round.sampler.kind, round.training.steps) == ("halton", 1200)
+
+
+def test_a_condition_on_a_number_goes_with_its_arm(finish):
+    layers = "model.backbone.init_args.num_layers"
+    dropout = {"dist": "uniform", "low": 0.1, "high": 0.5}
+    told = {
+        "scientific": {layers: {"values": [1, 2, 3]}},
+        "conditional": [{"when": {layers: [2, 3]}, "nuisance": {DROPOUT: dropout}}],
+    }
+    good = [f"{schedule}+{count}" for schedule in ("constant", "cosine") for count in (1, 2)]
+    round = draft_next(*finish("lr_round1", lead(*good), **told)).round()
+    assert [arm.name for arm in arms(round)] == good
+    assert round.conditional[0].when == {layers: [2]}
+
+
+def test_what_is_asked_about_has_no_other_role(finish):
+    layers = "model.backbone.init_args.num_layers"
+    told = {
+        "nuisance": {LR: {"dist": "log", "low": 1e-3, "high": 1e-1},
+                     layers: {"dist": "categorical", "choices": [1, 2]}},
+        "conditional": [{"when": {layers: 2}, "fixed": {DROPOUT: 0.2}}],
+    }  # fmt: skip
+    done = finish("lr_round1", lead("cosine"), **told)
+    assert DROPOUT in draft_next(*done, ask={DROPOUT: [0, 0.3]}).round().scientific
+    done.folder.path.rename(done.folder.path.with_name("first"))
+    done = finish("lr_round1", lead("cosine"))
+    assert draft_next(*done, ask={LR: [1e-3, 1e-2]}).round().budget.points == 1
+
+
+def test_what_is_fixed_stays_within_its_bounds(finish):
+    decay = "model.ema_decay"
+    told = {"nuisance": {decay: {"dist": "uniform", "low": 0.99, "high": 0.9995}}, "fixed": None}
+    done = finish("lr_round1", lead("cosine"), **told)
+    assert 0.99 <= draft_next(*done).round().fixed[decay] <= 0.9995
+
+
+def test_rounding_moves_no_bound_out(finish):
+    decay = "model.ema_decay"
+    told = {"nuisance": {decay: {"dist": "uniform", "low": 0.99, "high": 0.9995}}, "fixed": None}
+    done = finish("lr_round1", lambda row: 0.8 - 3e5 * (row.values[decay] - 0.9975) ** 4, **told)
+    draft = draft_next(*done)
+    space = draft.round().nuisance[decay]
+    assert 0.99 <= space.low < space.high <= 0.9995
+    assert ("nuisance", decay, "high") not in draft.reasons  # it has not moved
+
+
+def test_a_round_whose_file_is_gone_is_drafted_from_as_well(finish):
+    done = finish("lr_round1", lead("cosine"))
+    wanted = draft_next(*done).round()
+    done.folder.source.unlink()
+    assert draft_next(*done).round() == wanted
+
+
+def test_no_comment_breaks_a_file(finish):
+    draft = draft_next(*finish("lr_round1", lead("cosine")))
+    draft.notes.append("a cause\nin two: lines")
+    draft.reasons["phase",] = "why\nnot"
+    assert parse_round(load_yaml(render(draft), "draft"), draft.name) == draft.round()
 
 
 def test_there_must_be_something_to_learn_from(finish):
