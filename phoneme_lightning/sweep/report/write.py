@@ -56,5 +56,8 @@ def _commands(folder: RoundFolder, evidence: Evidence, best: TrialRecord | None)
         threads = evidence.round.budget.threads
         told[f"the best trial again, {best.trial}"] = f"OMP_NUM_THREADS={threads} {again}"
     told["does it repeat"] = f"phoneme-sweep repro {name} best --check"
+    if evidence.round.phase == "explore":
+        told["is the best one better than the starting config"] = f"phoneme-sweep confirm {name}"
+        told["draft the next round"] = f"phoneme-sweep next-round {name}"
     told["the whole leaderboard"] = f"phoneme-sweep export {name} --csv {name}.csv"
     return told
