@@ -282,7 +282,7 @@ def test_what_is_fixed_stays_within_its_bounds(finish):
 def test_rounding_moves_no_bound_out(finish):
     decay = "model.ema_decay"
     told = {"nuisance": {decay: {"dist": "uniform", "low": 0.99, "high": 0.9995}}, "fixed": None}
-    done = finish("lr_round1", lambda row: 0.8 - 3e5 * (row.values[decay] - 0.9975) ** 4, **told)
+    done = finish("lr_round1", lambda row: 0.8 - 2e4 * (row.values[decay] - 0.9965) ** 2, **told)
     draft = draft_next(*done)
     space = draft.round().nuisance[decay]
     assert 0.99 <= space.low < space.high <= 0.9995
