@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.scores import Scores, append_score, split_score
@@ -16,7 +18,10 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.scores import RUNS, read_json_lines
 
-__all__ = ["Look", "look", "read_looks", "read_scores"]
+if TYPE_CHECKING:
+    from phoneme_lightning.corpora.store import FrameStore
+
+__all__ = ["Look", "has_test_labels", "look", "read_looks", "read_scores"]
 
 
 @dataclass(frozen=True)
@@ -111,14 +116,7 @@ def read_scores(checkpoint: Path, prediction: Path) -> tuple[str, Scores | None]
     Returns:
         Name of the corpus, and the scores; None where it keeps its test labels back.
     """
-    from phoneme_lightning.corpora.store import FrameStore
-    from phoneme_lightning.training.record import read_record
-
-    told = read_record(checkpoint)
-    data, corpus = told["config"]["data"], told["resolved"]["corpus"]
-    here = Path(data["root"]) / corpus
-    store = FrameStore(here if here.is_dir() else told["store"])
-    positions = store.split(data["split"], "test")
+    store, positions = _test_split(checkpoint)
     if not store.has_labels(positions):
         return store.corpus, None
     utterances = [store[p] for p in positions.tolist()]
@@ -128,3 +126,24 @@ def read_scores(checkpoint: Path, prediction: Path) -> tuple[str, Scores | None]
         [u.labels for u in utterances if u.labels is not None],
     )
     return store.corpus, scores
+
+
+def has_test_labels(checkpoint: Path) -> tuple[str, bool]:
+    """Give the corpus of a checkpoint, and whether its test split has labels here, unread.
+
+    Args:
+        checkpoint: whose corpus it is.
+    """
+    store, positions = _test_split(checkpoint)
+    return store.corpus, store.has_labels(positions)
+
+
+def _test_split(checkpoint: Path) -> tuple["FrameStore", NDArray[np.int64]]:
+    from phoneme_lightning.corpora.store import FrameStore
+    from phoneme_lightning.training.record import read_record
+
+    told = read_record(checkpoint)
+    data, corpus = told["config"]["data"], told["resolved"]["corpus"]
+    here = Path(data["root"]) / corpus
+    store = FrameStore(here if here.is_dir() else told["store"])
+    return store, store.split(data["split"], "test")

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from phoneme_lightning.inference.scores import append_score
 from phoneme_lightning.sweep.decisions.promotion import CONFIGS, DECISION, read_decision
 from phoneme_lightning.sweep.decisions.side import at_home
 from phoneme_lightning.sweep.folder import KEPT, RoundFolder, find_round
-from phoneme_lightning.sweep.looks import read_scores
+from phoneme_lightning.sweep.looks import has_test_labels, read_scores
 from phoneme_lightning.sweep.scores import read_json_lines
 
 __all__ = ["LOOKS", "PrivateLook", "look_at_private"]
@@ -48,11 +48,11 @@ class PrivateLook:
     corpus: str
     """Whose test split it is."""
 
-    private: float
-    """Frame accuracy on the private half."""
+    private: float | None
+    """Frame accuracy on the private half; None until it is known."""
 
     frames: int
-    """Labelled frames in it."""
+    """Labelled frames in it; 0 until it is known."""
 
     look: int
     """Which look it is of this config, or of its weights under any name, from 1."""
@@ -61,7 +61,10 @@ class PrivateLook:
 def look_at_private(
     what: str, root: Path, *, again: bool, run_cli: Callable[[list[str]], int]
 ) -> tuple[PrivateLook, list[PrivateLook]]:
-    """Score a promoted config's weights on the private half, and log the look.
+    """Log a look at the private half, then score a promoted config's weights there.
+
+    A line goes before the look and another with the score after it, so that one which was
+    interrupted, or whose score nobody wrote down, has been a look too.
 
     Args:
         what: the promoted config, or its round.
@@ -87,26 +90,29 @@ def look_at_private(
     log = root.parent / LOOKS
     log.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(log.with_name(f".{LOOKS}.lock")):
-        known = [PrivateLook(**line) for line in read_json_lines(log)]
+        lines = (PrivateLook(**line) for line in read_json_lines(log))
+        known = list({(one.sha256, one.look): one for one in lines}.values())
         mine = [
             one
             for one in known
             if one.sha256 == decision["sha256"] or (one.round, one.trial) == (weights.name, trial)
         ]
         if mine and not again:
+            last = mine[-1]
+            came_to = "interrupted" if last.private is None else f"{last.private:.4f}"
             raise InputError(
                 f"{decision['config']} has been looked at {len(mine)} time(s), last as "
-                f"{mine[-1].config} on {mine[-1].when} ({mine[-1].private:.4f}): --yes looks again"
+                f"{last.config} on {last.when} ({came_to}): --yes looks again"
             )
-        exit_code = run_cli(["predict", "--ckpt_path", str(best)])
-        if exit_code:
-            raise InputError(f"phoneme-cli predict --ckpt_path {best} left with {exit_code}")
-        corpus, scores = read_scores(best, best.parents[1] / "prediction.csv")
-        if scores is None or not scores.private_frames:
+        corpus, labelled = has_test_labels(best)
+        if not labelled:
             raise InputError(
                 f"{corpus} has no private half here, it keeps its test labels back: "
                 f"phoneme-sweep submit {best.parents[1]} asks Kaggle"
             )
+        exit_code = run_cli(["predict", "--ckpt_path", str(best)])
+        if exit_code:
+            raise InputError(f"phoneme-cli predict --ckpt_path {best} left with {exit_code}")
         seen = PrivateLook(
             when=time.strftime("%Y-%m-%d %H:%M:%S %z"),
             config=decision["config"],
@@ -114,13 +120,22 @@ def look_at_private(
             round=weights.name,
             trial=trial,
             corpus=corpus,
-            private=scores.private,
-            frames=scores.private_frames,
+            private=None,
+            frames=0,
             look=len(mine) + 1,
         )
-        append_score(asdict(seen), folder.path / LOOKS)
-        append_score(asdict(seen), log)
+        _log(seen, folder.path / LOOKS, log)
+        _, scores = read_scores(best, best.parents[1] / "prediction.csv")
+        if scores is None or not scores.private_frames:
+            raise InputError(f"no utterance of {corpus} is in the private half of its test split")
+        seen = replace(seen, private=scores.private, frames=scores.private_frames)
+        _log(seen, folder.path / LOOKS, log)
     return seen, [one for one in known if one.corpus == corpus]
+
+
+def _log(seen: PrivateLook, *files: Path) -> None:
+    for file in files:
+        append_score(asdict(seen), file)
 
 
 def _find(what: str, root: Path) -> tuple[RoundFolder, Mapping[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.decisions import private
 from phoneme_lightning.sweep.decisions.private import look_at_private
 from phoneme_lightning.sweep.decisions.promotion import promote, read_decision
 
@@ -45,7 +46,9 @@ def test_each_look_is_logged_and_a_second_one_asked_for(promoted, searched):
     assert (seen.look, before) == (1, [])
     assert (seen.trial, seen.corpus) == ("p001-cosine-s0", "synthetic")
     for log in (Path("runs/private-looks.jsonl"), searched.path / "private-looks.jsonl"):
-        assert [json.loads(line)["look"] for line in log.read_text().splitlines()] == [1]
+        begun, ended = map(json.loads, log.read_text().splitlines())
+        assert (begun["look"], begun["private"]) == (1, None)
+        assert (ended["look"], ended["private"]) == (1, seen.private)
     with pytest.raises(InputError, match=r"looked at 1 time\(s\).*--yes looks again"):
         look("lr")
     seen, before = look("lr", again=True)
@@ -53,6 +56,21 @@ def test_each_look_is_logged_and_a_second_one_asked_for(promoted, searched):
     path.write_text(path.read_text() + "# a change\n")
     with pytest.raises(InputError, match="has changed since it was promoted"):
         look("lr", again=True)
+
+
+def test_a_look_that_was_interrupted_counts(promoted, monkeypatch):
+    promoted()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(private, "read_scores", stop)
+        with pytest.raises(KeyboardInterrupt):
+            look()
+    with pytest.raises(InputError, match=r"looked at 1 time\(s\).*\(interrupted\)"):
+        look()
+    assert look(again=True)[0].look == 2
 
 
 def test_only_what_was_promoted_is_looked_at(searched):
