@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from phoneme_lightning.errors import InputError, run_command
+from phoneme_lightning.sweep.command_line import AddCommand, add_root
 from phoneme_lightning.sweep.decisions.parsers import add_commands as add_decisions
 from phoneme_lightning.sweep.drafts.parsers import add_commands as add_drafts
 from phoneme_lightning.sweep.probes.parsers import add_commands as add_probes
 from phoneme_lightning.sweep.report.parsers import add_commands as add_report
 
 __all__ = ["main"]
-
-ROOT = Path("runs/rounds")
-
-AddCommand = Callable[[str, str], argparse.ArgumentParser]
 
 ROOMS: Mapping[str, Callable[[AddCommand, AddCommand], None]] = {
     "report": add_report,
@@ -69,11 +66,6 @@ def build_parser() -> argparse.ArgumentParser:
         module = ".".join(part for part in (__package__, room, "commands") if part)
         added.set_defaults(command=(module, name.replace("-", "_")))
         return added
-
-    def add_root(added: _Parser) -> None:
-        added.add_argument(
-            "--root", type=Path, default=ROOT, help=f"folder of all rounds (default: {ROOT})"
-        )
 
     def on_round(name: str, description: str, room: str = "") -> _Parser:
         added = command(name, description, room)

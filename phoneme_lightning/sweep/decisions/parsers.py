@@ -1,14 +1,8 @@
 """The commands of decisions, as the command line takes them."""
 
-import argparse
-from collections.abc import Callable
-from pathlib import Path
+from phoneme_lightning.sweep.command_line import AddCommand, add_root
 
 __all__ = ["add_commands"]
-
-ROOT = Path("runs/rounds")
-
-AddCommand = Callable[[str, str], argparse.ArgumentParser]
 
 
 def add_commands(command: AddCommand, on_round: AddCommand) -> None:
@@ -23,7 +17,7 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
     compare.add_argument("a", metavar="A", help=what)
     compare.add_argument("b", metavar="B", help="likewise; measured by A's objective")
     compare.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
-    _add_root(compare)
+    add_root(compare)
 
     confirm = on_round("confirm", "Train a candidate and a baseline again, with fresh seeds.")
     confirm.add_argument("--candidate", metavar="TRIAL|ARM", help="(default: the best trial)")
@@ -59,10 +53,4 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
     test = command("test", "Open the private half of the test split for a promoted config.")
     test.add_argument("what", metavar="CONFIG|ROUND", help="what was promoted, or its round")
     test.add_argument("--yes", action="store_true", help="look again")
-    _add_root(test)
-
-
-def _add_root(added: argparse.ArgumentParser) -> None:
-    added.add_argument(
-        "--root", type=Path, default=ROOT, help=f"folder of all rounds (default: {ROOT})"
-    )
+    add_root(test)

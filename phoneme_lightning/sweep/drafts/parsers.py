@@ -1,11 +1,10 @@
 """The commands of drafts, as the command line takes them."""
 
 import argparse
-from collections.abc import Callable
+
+from phoneme_lightning.sweep.command_line import AddCommand
 
 __all__ = ["add_commands"]
-
-AddCommand = Callable[[str, str], argparse.ArgumentParser]
 
 
 def add_commands(command: AddCommand, on_round: AddCommand) -> None:

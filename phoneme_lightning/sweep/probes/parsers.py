@@ -1,12 +1,10 @@
 """The commands of probes, as the command line takes them."""
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
+
+from phoneme_lightning.sweep.command_line import AddCommand, add_root
 
 __all__ = ["add_commands"]
-
-AddCommand = Callable[[str, str], argparse.ArgumentParser]
 
 
 def add_commands(command: AddCommand, on_round: AddCommand) -> None:
@@ -40,12 +38,7 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
             help="set a key of phoneme-cli over that, such as data.frames_per_batch=4000; may be "
             "given several times",
         )
-        added.add_argument(
-            "--root",
-            type=Path,
-            default=Path("runs/rounds"),
-            help="folder of all rounds (default: %(default)s)",
-        )
+        add_root(added)
         return added
 
     def parallel(added: argparse.ArgumentParser) -> None:
