@@ -59,9 +59,10 @@ def boundary(evidence: Evidence) -> list[Finding]:
     for branch in evidence.branches():
         if not branch.spaces:
             continue
-        rising = rises(*evidence.completed_points(branch))
+        points, scores = evidence.completed_points(branch)
+        rising = rises(points, scores)
         if rising is None:
-            found.append(_too_few(evidence, branch))
+            found.append(_too_few(evidence, branch, len(points)))
             continue
         ends = limits(evidence, branch)
         stops = {(limit.key, limit.upper) for limit in ends if limit.beyond}
@@ -97,9 +98,13 @@ def _at_bound(evidence: Evidence, side: Side, verdict: Verdict, bounds: int) -> 
     bound = space.at(1.0 if upper else 0.0)
     new = beyond(space, upper)
     sentence = (
-        f"{branch.arm} does better the {'higher' if upper else 'lower'} {key} is, up to the bound "
-        f"of its range, {bound:.3g}: the best value is probably outside."
+        f"Trials of {evidence.called(branch.arm)} do better the {'higher' if upper else 'lower'} "
+        f"{key} is, up to the bound of its range, {bound:.3g}"
     )
+    if verdict == "info":
+        sentence += ", where its sampler may have crowded its points by itself: it is a hint."
+    else:
+        sentence += ": the best value is probably outside."
     numbers = {
         "bound": bound,
         "upper": upper,
@@ -118,12 +123,13 @@ def _at_bound(evidence: Evidence, side: Side, verdict: Verdict, bounds: int) -> 
     )
 
 
-def _too_few(evidence: Evidence, branch: Branch) -> Finding:
+def _too_few(evidence: Evidence, branch: Branch, points: int) -> Finding:
     return Finding(
         "boundary",
         "unknown",
-        f"{branch.arm} has too few completed points to tell whether its best is at a bound.",
-        {"completed": len(evidence.completed(branch.arm)), "keys": len(branch.spaces)},
+        f"Too few completed points of {evidence.called(branch.arm)} over the same ranges to tell "
+        "whether its best is at a bound.",
+        {"completed": points, "keys": len(branch.spaces)},
         action=f"phoneme-sweep extend {evidence.round.name} --points "
         f"{max(20, evidence.round.budget.points + 10)}",
         arm=branch.arm,

@@ -20,14 +20,18 @@ QUARTILES = (0.25, 0.5, 0.75)
 
 def density(evidence: Evidence) -> list[Finding]:
     """Count the good points of each arm: those within NEAR seed-sigma, or 1 %, of its best."""
+    if evidence.round.phase == "confirm":  # its points are seeds
+        return []
     found = []
     sigma = seed_sigma(evidence)
     for arm in evidence.arms():
         points = evidence.by_point(evidence.completed(arm))
         scores = np.array([evidence.scores(same).mean() for same in points])
         if len(scores) < FEWEST or sigma is None:
-            many = "1 completed point" if len(scores) == 1 else f"{len(scores)} completed points"
-            sentence = f"{arm} has {many}: too few to tell how good they are."
+            sentence = (
+                f"Too few completed points of {evidence.called(arm)}, {len(scores)}, to tell how "
+                "good they are."
+            )
             numbers: dict[str, Any] = {"points": len(scores)}
             found.append(
                 Finding("density", "unknown", sentence, numbers, "budget", arm=arm, playbook="D2")
@@ -51,8 +55,9 @@ def density(evidence: Evidence) -> list[Finding]:
             Finding(
                 "density",
                 "warn" if thin else "ok",
-                f"{'Only ' * thin}{good} of {whole} points of {arm} are good; the last doubling of "
-                f"their number bought {gain:.2g}, the next would hardly buy more.",
+                f"{'Only ' * thin}{good} of {whole} points of {evidence.called(arm)} are good; the "
+                f"last doubling of their number bought {gain:.2g}, the next would hardly buy more "
+                "than that.",
                 numbers,
                 "budget",
                 f"phoneme-sweep extend {evidence.round.name} --points {2 * whole}"

@@ -1,9 +1,9 @@
 """All rules on a round."""
 
+import errno
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from phoneme_lightning.sweep.findings.boundary import boundary
@@ -84,7 +84,7 @@ def diagnose(evidence: Evidence) -> list[Finding]:
         evidence: the round; nothing else is read.
     """
     if evidence.round.phase == "probe":
-        return []
+        return [evidence.probed] if evidence.probed else []
     told = [finding for rule in INFORMATION.values() for finding in rule(evidence)]
     return _ordered(calibrated(evidence) + told)
 
@@ -100,8 +100,11 @@ def to_json(findings: Sequence[Finding]) -> str:
 
 def write_findings(folder: RoundFolder, findings: Sequence[Finding]) -> None:
     """Leave findings in a round's folder as findings.json; one that may only be read stays so."""
-    with suppress(PermissionError):
+    try:
         write_atomically(folder.path / FILE, to_json(findings))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
 
 
 def _plain(value: Any) -> Any:

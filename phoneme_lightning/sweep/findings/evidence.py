@@ -15,6 +15,7 @@ from phoneme_lightning.sweep.arms import active_spaces
 from phoneme_lightning.sweep.arms import arms as design_arms
 from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmation
 from phoneme_lightning.sweep.design_file import read_design
+from phoneme_lightning.sweep.findings.finding import Finding, read_finding
 from phoneme_lightning.sweep.folder import KEPT, ROOT, RoundFolder
 from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.overrides import base_settings, flatten
@@ -70,6 +71,9 @@ class Evidence:
     confirmation: Mapping[str, Any] | None = None
     """What a confirm round came to, as its confirmation.json says; None before it has a verdict."""
 
+    probed: Finding | None = None
+    """What a probe found, as its finding.json says; None before it has."""
+
     @property
     def sign(self) -> int:
         """1 where more of the objective is better, else -1."""
@@ -78,6 +82,10 @@ class Evidence:
     def arms(self) -> list[str]:
         """Give the names of the arms that have trials, in the order of the design."""
         return list(dict.fromkeys(record.arm for record in self.trials))
+
+    def called(self, arm: str) -> str:
+        """Name an arm in a sentence; where nothing is scientific it is the round itself."""
+        return arm if self.round.scientific else "this round"
 
     def of(self, arm: str) -> list[TrialRecord]:
         """Give every trial of an arm."""
@@ -233,6 +241,7 @@ def read_evidence(folder: RoundFolder) -> Evidence:
         confusion=confusion,
         parents=_parents(folder, evidence.round),
         confirmation=read_confirmation(folder),
+        probed=read_finding(folder.path),
     )
 
 

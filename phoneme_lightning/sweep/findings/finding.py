@@ -1,10 +1,15 @@
 """A finding: what a round taught about itself, and what to do about it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Finding", "Verdict"]
+__all__ = ["FINDING", "Finding", "Verdict", "read_finding"]
+
+FINDING = "finding.json"
+"""What a probe leaves in its folder; the many of a round are in findings.json."""
 
 Verdict = Literal["ok", "info", "warn", "block", "unknown"]
 """ok: looked and found nothing; info: know it; warn: the round teaches less than it seems; block:
@@ -46,3 +51,15 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         """Give it as JSON takes it."""
         return asdict(self)
+
+
+def read_finding(folder: Path) -> Finding | None:
+    """Read what a probe found; None where it has found nothing yet.
+
+    Args:
+        folder: the probe's.
+    """
+    try:
+        return Finding(**json.loads((folder / FINDING).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

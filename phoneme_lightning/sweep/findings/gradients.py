@@ -37,7 +37,7 @@ def gradients(evidence: Evidence) -> list[Finding]:
         if len(pooled) < FEWEST:
             continue
         clipped = float(np.concatenate(shares).mean()) if shares else None
-        found.append(_judge(arm, len(norms), pooled, sorted(clips), clipped))
+        found.append(_judge(evidence, arm, len(norms), pooled, sorted(clips), clipped))
     if not found:
         sentence = f"Fewer than {FEWEST} gradient norms were logged of every arm's best trials."
         found.append(Finding("gradients", "unknown", sentence, figure="gradients", playbook="G3"))
@@ -53,7 +53,12 @@ def clip_of(evidence: Evidence, record: TrialRecord) -> float | None:
 
 
 def _judge(
-    arm: str, trials: int, norms: np.ndarray, clips: list[float], clipped: float | None
+    evidence: Evidence,
+    arm: str,
+    trials: int,
+    norms: np.ndarray,
+    clips: list[float],
+    clipped: float | None,
 ) -> Finding:
     p50, p90, p99, largest = np.quantile(norms, [0.5, 0.9, 0.99, 1.0]).tolist()
     numbers = {
@@ -67,7 +72,7 @@ def _judge(
         "clipped": clipped,
     }
     action = f"{CLIP}: {p90:.2g}"
-    whose = f"the best {trials} trials of {arm}" if trials > 1 else f"the best trial of {arm}"
+    whose = f"the best {f'{trials} trials' if trials > 1 else 'trial'} of {evidence.called(arm)}"
     at = " to ".join(f"{clip:g}" for clip in dict.fromkeys((*clips[:1], *clips[-1:])))
     nine = f"Nine in ten gradients of {whose} have a norm below {p90:.2g}"
     if clipped is None:

@@ -54,7 +54,8 @@ def importances(evidence: Evidence) -> Importances | None:
     and a bootstrap draws the points again.
 
     Returns:
-        None where fewer than 20 points are completed, or fewer than two hyperparameters varied.
+        None where fewer than 20 points are completed, fewer than two hyperparameters varied, or
+        all points are equally good.
     """
     points = _points(evidence)
     if len(points) < FEWEST:
@@ -70,6 +71,8 @@ def importances(evidence: Evidence) -> Importances | None:
         spaces = {key: distributions[key] for key in values}
         score = float(evidence.scores(same).mean())
         trials.append(create_trial(value=score, params=values, distributions=spaces))
+    if len({trial.value for trial in trials}) < 2:
+        return None
     shares = _evaluate(trials)
     if len(shares) < 2 or not sum(shares.values()):
         return None

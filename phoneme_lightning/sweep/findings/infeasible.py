@@ -64,7 +64,7 @@ def infeasible(evidence: Evidence) -> list[Finding]:
                 for limit in sides
             },
         }
-        sentence, action = _say(arm, len(bad), count, causes, verdict), None
+        sentence, action = _say(evidence.called(arm), len(bad), count, causes, verdict), None
         if sides:
             sentence += _where(sides[0])
             if sides[0].beyond:
@@ -75,6 +75,7 @@ def infeasible(evidence: Evidence) -> list[Finding]:
                 )
         elif verdict in ("warn", "block"):
             sentence += " They lie all over the space, as they do where there is a bug."
+        if action is None and verdict in ("warn", "block"):
             action = f"phoneme-sweep repro {evidence.round.name} {bad[0].trial}  # read its log"
         found.append(
             Finding(
@@ -95,14 +96,16 @@ def infeasible(evidence: Evidence) -> list[Finding]:
 def _where(limit: Limit) -> str:
     side = "above" if limit.upper else "below"
     if limit.beyond:
-        return f" Nothing works {side} {limit.key} = {limit.value:.3g}."
+        return f" No trial worked {side} {limit.key} = {limit.value:.3g}."
     return f" They crowd at the {'upper' if limit.upper else 'lower'} end of {limit.key}."
 
 
 def _say(arm: str, bad: int, count: int, causes: Counter[str], verdict: Verdict) -> str:
     if verdict == "ok":
         return (
-            f"All {count} settings of {arm} work." if count > 1 else f"{arm}'s one setting works."
+            f"All {count} settings of {arm} work."
+            if count > 1
+            else f"The one setting of {arm} works."
         )
     why = ", ".join(f"{cause} {n}" for cause, n in causes.most_common())
     much = ", too many" if verdict in ("warn", "block") else ""

@@ -39,9 +39,9 @@ def edge(evidence: Evidence) -> list[Finding]:
             Finding(
                 "instability",
                 "warn",
-                f"{branch.arm} does better the {towards} {limit.key} is, right up to "
-                f"{limit.value:.3g}, beyond which training fails: a more stable training may well "
-                "do better still.",
+                f"Trials of {evidence.called(branch.arm)} do better the {towards} {limit.key} is, "
+                f"right up to {limit.value:.3g}, beyond which training fails: a more stable "
+                "training may well do better still.",
                 {
                     "limit": limit.value,
                     "upper": limit.upper,
@@ -94,9 +94,9 @@ def spikes(evidence: Evidence) -> list[Finding]:
                 Finding(
                     "spikes",
                     "warn",
-                    f"The training loss of {best[0].trial}, the best trial of {arm}, jumps at step "
-                    f"{steps[place]:.0f}, {above[place]:.0f} times as far as it usually does: "
-                    "training is unstable.",
+                    f"The training loss of {best[0].trial}, the best trial of "
+                    f"{evidence.called(arm)}, jumps at step {steps[place]:.0f}, "
+                    f"{above[place]:.0f} times as far as it usually does: training is unstable.",
                     {
                         "step": float(steps[place]),
                         "height": float(above[place]),

@@ -62,8 +62,9 @@ def overfitting(evidence: Evidence) -> list[Finding]:
             Finding(
                 "overfitting",
                 "info" if exempt else "warn",
-                f"{best[0].trial}, the best trial of {arm}, is best at step {steps[peak]:.0f} and "
-                f"ends {drop:.2g} worse, though its training loss still falls: it overfits.",
+                f"{best[0].trial}, the best trial of {evidence.called(arm)}, is best at step "
+                f"{steps[peak]:.0f} and ends {drop:.2g} worse, though its training loss still "
+                "falls: it overfits.",
                 {
                     "trial": best[0].trial,
                     "step": float(steps[peak]),

@@ -13,6 +13,7 @@ __all__ = ["measures", "robustness"]
 LEVEL = 0.03
 FAR = 3.5
 """How far the winner may fall behind by another measure, in standard errors of a difference."""
+SELECTIONS = ("best", "final", "last")
 OTHER = "val/macro_f1"
 
 
@@ -23,7 +24,7 @@ def measures(evidence: Evidence) -> dict[str, dict[str, float]]:
         selection: {
             r.trial: evidence.sign * getattr(r.measured, selection) for r in done if r.measured
         }
-        for selection in ("best", "final", "last")
+        for selection in SELECTIONS
     }
     if evidence.round.objective.metric != OTHER and done and _has(evidence, done[0]):
         curves = {record.trial: evidence.curve(record, OTHER)[1] for record in done}
@@ -61,5 +62,8 @@ def robustness(evidence: Evidence) -> list[Finding]:
         return [Finding("robustness", "ok", sentence, numbers, "curves", playbook="D5")]
     told = ", ".join(f"{trial} by {name}" for name, trial in disagree.items())
     sentence = f"The winner depends on how it is chosen: {winner} leads here, but {told} does."
-    action = f"phoneme-sweep leaderboard {evidence.round.name} --by final"
+    by = next((name for name in disagree if name in SELECTIONS), None)
+    action = f"phoneme-sweep leaderboard {evidence.round.name} --by {by}"
+    if by is None:
+        action = f"set objective.metric to {OTHER} in a new round, if that is what counts"
     return [Finding("robustness", "warn", sentence, numbers, "curves", action, playbook="D5")]

@@ -58,8 +58,8 @@ def training_loss(evidence: Evidence) -> list[Finding]:
             Finding(
                 "training_loss",
                 "block",
-                f"The training loss of {best[0].trial}, the best trial of {arm}, rises by {by:.2g} "
-                f"from step {steps[row]:.0f} on: that is mostly a bug.",
+                f"The training loss of {best[0].trial}, the best trial of {evidence.called(arm)}, "
+                f"rises by {by:.2g} from step {steps[row]:.0f} on: that is mostly a bug.",
                 {"trial": best[0].trial, "step": float(steps[row]), "rise": by, "errors": errors},
                 "losses",
                 f"phoneme-sweep repro {evidence.round.name} {best[0].trial}",

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.finding import FINDING, Finding
 from phoneme_lightning.sweep.folder import write_atomically
 from phoneme_lightning.sweep.keys import nested
 from phoneme_lightning.sweep.yaml12 import dump_yaml
 
-__all__ = ["Advice", "read_finding", "write_probe"]
+__all__ = ["Advice", "write_probe"]
 
-FINDING = "finding.json"
 WIDTH = 90
 
 
@@ -62,12 +61,3 @@ def _named(value: Any) -> Any:
         inner = [_named(one) for one in value]
         return dict(zip(names, inner, strict=True)) if names else inner
     return value
-
-
-def read_finding(folder: Path) -> dict[str, Any]:
-    """Read what a probe found; empty where it has found nothing yet."""
-    try:
-        told: dict[str, Any] = json.loads((folder / FINDING).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told

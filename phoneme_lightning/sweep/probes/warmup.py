@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep.findings.finding import Finding, Verdict
-from phoneme_lightning.sweep.probes.advice import Advice, read_finding
+from phoneme_lightning.sweep.findings.finding import Finding, Verdict, read_finding
+from phoneme_lightning.sweep.probes.advice import Advice
 from phoneme_lightning.sweep.probes.rounds import EVERY_STEP, make_round
 from phoneme_lightning.sweep.probes.stability import Stability
 from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, Subject
@@ -75,7 +75,8 @@ def _found_unstable(name: str, root: Path) -> float:
             f"--unstable is missing, and no `probe lr` of {name} has ended under {root}: give a "
             "learning rate at which training is unstable, or run `phoneme-sweep probe lr` first"
         )
-    rate = read_finding(found.parent).get("numbers", {}).get("unstable_rate")
+    told = read_finding(found.parent)
+    rate = told.numbers.get("unstable_rate") if told else None
     if rate is None:
         raise InputError(
             f"{found.parent.name} found training stable, so it needs no longer warmup: give "

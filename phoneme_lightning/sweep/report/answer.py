@@ -38,10 +38,10 @@ def answer(evidence: Evidence, findings: Sequence[Finding]) -> Answer:
     waiting = sum(trial.state in ("waiting", "interrupted") for trial in evidence.trials)
     if waiting:
         details.append(f"{waiting} of {len(evidence.trials)} trials have still to run.")
-    if not order:
+    if not order and not evidence.probed:
         return Answer("nothing", "No trial has completed: there is nothing to say.", tuple(details))
-    confirming = round.phase == "confirm"
-    verdict, sentence = (_confirmed if confirming else _compare)(evidence, order)
+    judges = {"confirm": _confirmed, "probe": _probed}
+    verdict, sentence = judges.get(round.phase, _compare)(evidence, order)
     if waiting:
         sentence = f"So far: {sentence}"
     blocking = [finding for finding in findings if finding.verdict == "block"]
@@ -56,7 +56,7 @@ def answer(evidence: Evidence, findings: Sequence[Finding]) -> Answer:
             f"Not to be believed yet: {many} in the way.",
             (*told, f"As it stands: {sentence}", *details),
         )
-    if verdict != "best" and not confirming:
+    if verdict != "best" and round.phase not in judges:
         details.append("Fresh seeds of both, in a confirm round, decide whether to adopt it.")
     return Answer(verdict, sentence, tuple(details))
 
@@ -69,6 +69,16 @@ def _confirmed(
     if told is None:
         return "close", "There is no verdict yet: the same `phoneme-sweep confirm` goes on to one."
     return "ahead" if told["verdict"] == "ADOPT" else "close", str(told["why"])
+
+
+def _probed(
+    evidence: Evidence, order: Sequence[TrialRecord]
+) -> tuple[Literal["ahead", "close", "best"], str]:
+    """Tell what a probe found."""
+    told = evidence.probed
+    if told is None:
+        return "close", "There is no verdict yet: the same `phoneme-sweep probe` goes on to one."
+    return "close" if told.verdict == "warn" else "best", told.sentence
 
 
 def _compare(

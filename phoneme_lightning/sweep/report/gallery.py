@@ -29,6 +29,9 @@ __all__ = ["Drawing", "drawings", "gallery"]
 Drawing = tuple[str, str, go.Figure, str]
 """Name that findings call it by, title, figure, what to look for."""
 
+SEARCHES = ("explore", "exploit")
+"""Phases whose trials are points of a search."""
+
 OF_NUMBERS = (
     "Dotted lines are the bounds of the search. If the best trials crowd at one, the space is too "
     "small: move the bound and ask again. Red crosses were infeasible; triangles lie beyond the "
@@ -65,14 +68,16 @@ def drawings(evidence: Evidence) -> Iterator[Drawing]:
             "they overlap, the order may be luck.",
         )
     yield from _training(evidence)
-    yield (
-        "budget",
-        "How good the best of so many points is",
-        budget_figure(budget_info(evidence), colours),
-        "The line is the median of the best, the band (up to four arms) holds half of the "
-        "searches. Where it still rises at the right, more points would help; where it is wide, "
-        "the search was lucky or unlucky by so much. An infeasible trial is a draw that was lost.",
-    )
+    if evidence.round.phase in SEARCHES:
+        yield (
+            "budget",
+            "How good the best of so many points is",
+            budget_figure(budget_info(evidence), colours),
+            "The line is the median of the best, the band (up to four arms) holds half of the "
+            "searches. Where it still rises at the right, more points would help; where it is "
+            "wide, the search was lucky or unlucky by so much. An infeasible trial is a draw that "
+            "was lost.",
+        )
     if axis_keys(evidence):
         yield (
             "parallel",

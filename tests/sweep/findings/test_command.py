@@ -1,5 +1,6 @@
 """The command that judges a round, on a real one that is kept."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.commands import diagnose
 from phoneme_lightning.sweep.findings.diagnose import diagnose as judge
-from phoneme_lightning.sweep.findings.diagnose import to_json
+from phoneme_lightning.sweep.findings.diagnose import to_json, write_findings
 from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
 
@@ -21,6 +22,21 @@ def test_kept_findings_are_those_of_the_rules(name):
     folder = RoundFolder(RESULTS / name)
     found = to_json(judge(read_evidence(folder)))
     assert (folder.path / "findings.json").read_text("utf-8") == found
+
+
+def test_a_folder_that_may_only_be_read_is_judged_and_a_full_disk_is_said(monkeypatch, tmp_path):
+    def refuse(number):
+        def write(path, text):
+            raise OSError(number, "no", str(path))
+
+        monkeypatch.setattr("phoneme_lightning.sweep.findings.diagnose.write_atomically", write)
+
+    for number in (errno.EROFS, errno.EACCES):
+        refuse(number)
+        write_findings(RoundFolder(tmp_path), [])
+    refuse(errno.ENOSPC)
+    with pytest.raises(OSError, match="no"):
+        write_findings(RoundFolder(tmp_path), [])
 
 
 def test_a_kept_round_is_judged(capsys, tmp_path):

@@ -45,6 +45,29 @@ def test_a_limit_is_told_with_its_value():
     assert "diverged" in finding.sentence
 
 
+def test_without_arms_it_is_the_round_that_is_spoken_of():
+    evidence = simulate(World(2, arms=1, infeasible=0.4), 3)
+    (finding,) = infeasible(evidence)
+    assert "settings of this round do not work" in finding.sentence
+    assert "of arm0 " in infeasible(simulate(World(2, infeasible=0.4), 3))[0].sentence
+
+
+def test_what_crowds_at_an_end_without_a_limit_has_an_action_too():
+    """Infeasible from 0.3 on, but for the highest point, which works."""
+    key = "model.optimizer.init_args.lr"
+    whole = simulate(World(2, arms=1), 3)
+    order = sorted(whole.trials, key=lambda record: record.values[key])
+    bad = {record.trial for record in order[6:-1]}
+    trials = [
+        replace(one, state="infeasible", cause="nan", measured=None) if one.trial in bad else one
+        for one in whole.trials
+    ]
+    (finding,) = infeasible(Evidence(whole.round, trials, whole.curves))
+    assert finding.verdict == "block"
+    assert "crowd at the upper end" in finding.sentence
+    assert "repro simulated" in finding.action
+
+
 def test_trials_that_fail_anywhere_have_no_limit():
     evidence = [simulate(World(2, arms=1, infeasible=0.4), seed) for seed in range(40)]
     found = [limits(one, branch) for one in evidence for branch in one.branches()]

@@ -176,6 +176,13 @@ def test_a_hyperparameter_of_one_arm_counts_there():
     assert found.first[knob] >= 0.9
 
 
+def test_nothing_mattered_where_all_points_are_equally_good():
+    whole = simulate(World(2, arms=1), 0)
+    same = [replace(one, measured=whole.trials[0].measured) for one in whole.trials]
+    assert ask("importance", whole)
+    assert ask("importance", replace(whole, trials=same)) == []
+
+
 def test_importance_wants_twenty_points_and_two_things_that_vary():
     whole = simulate(World(2, arms=1, effect=5), 0)
     few = replace(whole, trials=[record for record in whole.trials if record.point < 19])

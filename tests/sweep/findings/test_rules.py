@@ -7,7 +7,9 @@ import pytest
 from phoneme_lightning.sweep.findings.calibrate import CLEAN, PLANTED, is_found
 from phoneme_lightning.sweep.findings.diagnose import RULES, calibrated, diagnose
 from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.findings.simulate import World, simulate
+from phoneme_lightning.sweep.round import Objective
 
 SERIOUS = ("warn", "block")
 MAY_BLOCK = {"infeasible", "boundary", "training_loss", "fairness"}
@@ -135,3 +137,24 @@ def test_a_probe_has_a_finding_of_its_own():
     probe = replace(evidence, round=replace(evidence.round, phase="probe"))
     assert diagnose(evidence)
     assert not diagnose(probe)
+    said = Finding("probe_lr", "warn", "Training breaks at twice its rate.")
+    assert diagnose(replace(probe, probed=said)) == [said]
+
+
+def test_another_measure_is_shown_by_what_shows_it():
+    evidence = simulate(World(turned=5), 0)
+    (warned,) = [one for one in calibrated(evidence) if one.rule == "robustness"]
+    assert warned.action.endswith(f"--by {next(iter(warned.numbers['others']))}")
+    by_final = replace(evidence.round, objective=Objective(selection="final"))
+    (warned,) = [
+        one for one in calibrated(replace(evidence, round=by_final)) if one.rule == "robustness"
+    ]
+    assert warned.action.endswith("--by best")
+
+
+def test_no_arm_of_a_confirm_round_was_tuned():
+    evidence = simulate(World(points=1), 0)
+    confirm = replace(evidence, round=replace(evidence.round, phase="confirm"))
+    tuned = {"density", "fairness", "isolation"}
+    assert tuned <= {one.rule for one in diagnose(evidence)}
+    assert not tuned & {one.rule for one in diagnose(confirm)}

@@ -51,6 +51,17 @@ def test_of_few_points_none_makes_an_arm_ahead(evidence, points):
     assert ("means of" in told.sentence) == (points > 1)
 
 
+def test_the_page_of_a_probe_says_what_it_found(evidence, empty):
+    probe = replace(evidence.round, phase="probe")
+    told = answer(replace(evidence, round=probe), [])
+    assert "no verdict yet" in told.sentence
+    said = Finding("probe_lr", "warn", "Training breaks at twice its rate.")
+    for one in (evidence, replace(empty, trials=[])):
+        told = answer(replace(one, round=probe, probed=said), [said])
+        assert (told.sentence, told.details) == (said.sentence, ())
+    assert "How good the best" not in page(replace(evidence, round=probe), [], Extras())
+
+
 def test_an_arm_is_ahead_by_its_points_and_not_by_a_lucky_seed(clear):
     lucky = replace(clear.trials[0], seed=1, measured=Measured(0.99, 1, 0.99, 0.99))
     assert lucky.arm == "constant"
