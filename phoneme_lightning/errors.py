@@ -1,6 +1,8 @@
 """A person's mistakes, and how the commands answer them: one line instead of a traceback."""
 
 import argparse
+import os
+import select
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -19,8 +21,9 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and leave the process: the body of every entry point.
 
     A person's mistake, an unknown key or a wrong type is one line `error: ...` on stderr and exit
-    code 2; Ctrl-C is one line and 130. With `--debug` anywhere on the command line (it is taken
-    out of `sys.argv` before the command sees it) they show their tracebacks.
+    code 2; Ctrl-C is one line and 130; where nobody reads the output any more, 141 and no line.
+    With `--debug` anywhere on the command line (it is taken out of `sys.argv` before the command
+    sees it) the others show their tracebacks.
 
     Args:
         command: parses `sys.argv` and does the work; gives the exit code, None for 0. Parsers
@@ -29,7 +32,9 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     debug = "--debug" in sys.argv
     sys.argv[:] = [word for word in sys.argv if word != "--debug"]
     try:
-        sys.exit(command())
+        code = command()
+        sys.stdout.flush()
+        sys.exit(code)
     except KeyboardInterrupt:
         if debug:
             raise
@@ -42,8 +47,20 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
         sys.exit(2)
     except (ValueError, ArithmeticError, OSError) as error:
         # What libraries raise for a value that they cannot use, a full disk, a folder kept shut.
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(141)
         if debug:
             raise
         line = " ".join(str(error).split())
         print(f"error: {line} ({type(error).__name__}; --debug shows where)", file=sys.stderr)
         sys.exit(2)
+
+
+def _nobody_reads() -> bool:
+    """Tell whether the output's reader, such as `head`, has seen enough and is gone."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    is_gone = bool(output.poll(0))  # of a pipe without a reader it tells even if not asked
+    if is_gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush fails
+    return is_gone

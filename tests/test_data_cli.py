@@ -102,6 +102,34 @@ def test_an_interrupt_is_one_line_and_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "\ninterrupted\n"
 
 
+@pytest.mark.parametrize("said", [1, 100_000])
+def test_a_reader_that_is_gone_is_no_error(said):
+    program = f"""
+import sys
+from phoneme_lightning.errors import run_command
+sys.stdin.read()
+run_command(lambda: print({said} * "said"))
+"""
+    command = [sys.executable, "-c", program]
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipe) as process:
+        process.stdout.close()
+        process.stdin.close()  # now it speaks
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
+
+
+def test_another_pipe_that_breaks_is_an_error(monkeypatch, capfd):
+    def broken():
+        raise BrokenPipeError("a worker is gone")
+
+    monkeypatch.setattr(sys, "argv", ["x"])
+    with pytest.raises(SystemExit) as leaving:
+        run_command(broken)
+    assert leaving.value.code == 2
+    assert "a worker is gone" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.01", 0.01), ("100%", 1), ("0", 0)])
 def test_a_share_is_read_in_both_ways(text, share):
     assert parse_share("--max-bad", text) == share
