@@ -96,6 +96,7 @@ def promote(
     }
     if because is None:
         _object(winner, findings)
+    before = [read_decision(one) for one in homes]
     path = CONFIGS / f"{_config_name(config or winner.origin)}.yaml"
     text = _render(winner, path.stem, because)
     path.parent.mkdir(exist_ok=True)
@@ -122,11 +123,9 @@ def promote(
             for f in each
         ],
     }
-    for one in homes:
-        before = read_decision(one)
-        earlier = [before, *before.pop("earlier", [])] if before else []
-        whole = {**decision, "earlier": earlier} if earlier else decision
-        write_atomically(one.path / DECISION, dump_yaml(whole))
+    for one, told in zip(homes, before, strict=True):
+        earlier = {"earlier": [told, *told.pop("earlier", [])]} if told else {}
+        write_atomically(one.path / DECISION, dump_yaml({**decision, **earlier}))
     return path
 
 

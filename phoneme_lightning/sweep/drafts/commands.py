@@ -77,8 +77,8 @@ def _parse_ask(text: str) -> tuple[str, list[Any]]:
 
 
 def _write(draft: Draft) -> int:
-    path = write_draft(draft)
     objections = lint(draft.round())
+    path = write_draft(draft)
     for objection in objections:
         print(objection)
     print(f"{path}: read it, then\n  phoneme-sweep plan {path}\n  phoneme-sweep run {path}")

@@ -157,3 +157,10 @@ def test_no_config_is_overwritten(searched, judged):
     assert read_decision(searched) is None
     with pytest.raises(InputError, match=r"--name is '\.\./up'"):
         decide(config="../up")
+
+
+def test_a_decision_that_cannot_be_read_stops_before_a_config_is_written(searched):
+    (searched.path / "decision.yaml").write_text("x: [")
+    with pytest.raises(InputError, match=r"decision\.yaml line 1 is not YAML"):
+        decide(because="it is known")
+    assert not Path("configs").exists()

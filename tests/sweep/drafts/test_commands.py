@@ -37,6 +37,13 @@ def test_drafts_are_round_files_and_are_never_overwritten(capsys):
         next_round("lr_round1", ROUNDS, **PLAIN)
 
 
+def test_a_draft_that_lint_cannot_read_is_not_left_behind():
+    shutil.rmtree("configs")
+    with pytest.raises(InputError, match=r"configs/rnn\.yaml"):
+        next_round("lr_round1", ROUNDS, **PLAIN)
+    assert not list(Path().glob("sweeps/*"))
+
+
 def test_an_arm_that_is_chosen_is_gone_on_with(capsys):
     chosen = {"arm": "constant", "ask": ["model.ema_decay=[0, 0.99]"], "question": "Average?"}
     assert next_round("lr_round1", ROUNDS, **{**PLAIN, **chosen}) == 0
