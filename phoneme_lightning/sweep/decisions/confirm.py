@@ -89,7 +89,7 @@ def confirm(
         print(f"{made.why} {seeds} more pairs, look {look + 1} of at most {LOOKS}.", flush=True)
         known = add_seeds(folder, known, seeds)
     conclude(folder, known)
-    _print(made)
+    _print(made, known)
     return 0
 
 
@@ -108,6 +108,8 @@ def _failed(folder: RoundFolder, round: Round) -> bool:
     return bool(failed)
 
 
-def _print(made: Confirmation) -> None:
+def _print(made: Confirmation, round: Round) -> None:
     print()
+    if not round.evidence:
+        print(f"No evidence: --quick cut {made.round} to a demonstration.")
     print("\n".join(lines(made)))

@@ -67,6 +67,8 @@ def make_round(
     if baseline is not None and Path(baseline).is_file():
         config = training_settings(resolve([Path(baseline)], {}))
         told, theirs = baseline, _carried(config, ours[STEPS])
+    elif baseline is not None and Path(baseline).suffix == ".yaml":
+        raise InputError(f"--baseline is {baseline}: there is no such file, give one of configs/")
     elif baseline is not None:
         found = find_side(_in_round(baseline, candidate), root, candidate.objective)
         used |= {row.seed for row in read_design(found.folder.design)}

@@ -92,6 +92,7 @@ def test_longer_training_carries_the_schedules_over(searched):
         ({"seeds": 1}, "--seeds is 1"),
         ({"baseline": "p001-cosine-s0"}, "set alike"),
         ({"baseline": "nobody"}, "no round 'nobody'"),
+        ({"baseline": "configs/no.yaml"}, r"--baseline is configs/no\.yaml: there is no such file"),
     ],
 )
 def test_what_confirms_nothing_is_refused(searched, changes, told):
