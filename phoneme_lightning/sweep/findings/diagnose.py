@@ -10,7 +10,7 @@ from phoneme_lightning.sweep.findings.boundary import boundary
 from phoneme_lightning.sweep.findings.caveats import caveats
 from phoneme_lightning.sweep.findings.density import density
 from phoneme_lightning.sweep.findings.evidence import Evidence
-from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.finding import ORDER, Finding
 from phoneme_lightning.sweep.findings.gradients import gradients
 from phoneme_lightning.sweep.findings.importance import importance
 from phoneme_lightning.sweep.findings.infeasible import infeasible
@@ -63,8 +63,6 @@ INFORMATION: Mapping[str, Rule] = {
 }
 """Rule -> who tells more. None was calibrated and none warns; `speakers` blocks where train and
 validation are not apart, which is counted and no matter of chance."""
-
-ORDER = ("block", "warn", "unknown", "info", "ok")
 
 
 def calibrated(evidence: Evidence) -> list[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["FINDING", "Finding", "Verdict", "read_finding"]
+__all__ = ["FINDING", "ORDER", "Finding", "Verdict", "read_finding"]
 
 FINDING = "finding.json"
 """What a probe leaves in its folder; the many of a round are in findings.json."""
@@ -14,6 +14,9 @@ FINDING = "finding.json"
 Verdict = Literal["ok", "info", "warn", "block", "unknown"]
 """ok: looked and found nothing; info: know it; warn: the round teaches less than it seems; block:
 its answer must not be used yet; unknown: too little data to tell."""
+
+ORDER: tuple[Verdict, ...] = ("block", "warn", "unknown", "info", "ok")
+"""Of verdicts, the worst first."""
 
 
 @dataclass(frozen=True)

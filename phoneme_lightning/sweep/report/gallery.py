@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import plotly.graph_objects as go
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
@@ -144,23 +143,20 @@ def _training(evidence: Evidence) -> Iterator[Drawing]:
         )
 
 
-def gallery(
-    evidence: Evidence, findings: Sequence[Finding], confusion: np.ndarray | None
-) -> dict[str, str]:
+def gallery(evidence: Evidence, findings: Sequence[Finding]) -> dict[str, str]:
     """Give all figures as HTML, by the name that findings call them by.
 
     Args:
         evidence: the round.
         findings: on it; those of a figure stand above it.
-        confusion: (41, 41), frames, of the best trial; None where nobody wrote it down.
     """
     parts = {
         name: figure(name, title, drawing, caption, _notes(findings, name), _least(name, evidence))
         for name, title, drawing, caption in drawings(evidence)
     }
     order = ranked(evidence.trials, evidence.round.objective)
-    if order and confusion is not None:
-        parts["confusion"] = _phones(confusion_info(order[0].trial, confusion), findings)
+    if order and evidence.confusion is not None:
+        parts["confusion"] = _phones(confusion_info(order[0].trial, evidence.confusion), findings)
     return parts
 
 

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-import numpy as np
-
 from phoneme_lightning import __version__
 from phoneme_lightning.sweep.findings.evidence import Evidence
-from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.finding import ORDER, Finding
 from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.report.document import document
@@ -16,7 +14,6 @@ from phoneme_lightning.sweep.report.figures.style import number
 from phoneme_lightning.sweep.report.gallery import gallery
 from phoneme_lightning.sweep.report.html import details, paragraph, section
 from phoneme_lightning.sweep.report.sections import (
-    ORDER,
     caveats,
     commands,
     leaderboard,
@@ -36,9 +33,6 @@ class Extras:
 
     commands: Mapping[str, str] = field(default_factory=dict)
     """What for -> the command line."""
-
-    confusion: np.ndarray | None = None
-    """(41, 41), frames, of the best trial's last validation; rows true, columns predicted."""
 
     public: float | None = None
     """The best trial's score on the public half of the test split, where it was looked at."""
@@ -61,7 +55,7 @@ def page(evidence: Evidence, findings: Sequence[Finding], extras: Extras) -> str
     Returns:
         A whole HTML document of a few megabytes, most of which is plotly.js.
     """
-    figures = gallery(evidence, findings, extras.confusion)
+    figures = gallery(evidence, findings)
     source = details("the round file", f"<pre>{escape(extras.source)}</pre>")
     made = f"phoneme-lightning {__version__}" + (f", {extras.when}" if extras.when else "")
     body = "\n".join(

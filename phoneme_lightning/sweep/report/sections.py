@@ -5,12 +5,11 @@ from html import escape
 from typing import Any
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
-from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.finding import ORDER, Finding
 from phoneme_lightning.sweep.leaderboard import arm_rows, mixed, trial_rows
 from phoneme_lightning.sweep.report.html import details, paragraph, plain, slug, table
 
 __all__ = [
-    "ORDER",
     "caveat_lines",
     "caveats",
     "commands",
@@ -18,9 +17,6 @@ __all__ = [
     "list_findings",
     "without_arms_twice",
 ]
-
-ORDER = ("block", "warn", "unknown", "info", "ok")
-"""Of findings, the worst first."""
 
 SHOWN = 10
 MOST_ROWS = 200

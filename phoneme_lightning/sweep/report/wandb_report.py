@@ -12,14 +12,14 @@ from typing import Any
 import yaml
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
-from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.findings.finding import ORDER, Finding
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 from phoneme_lightning.sweep.leaderboard import title, trial_rows
 from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.report.figures.axis import axis_info, axis_keys
 from phoneme_lightning.sweep.report.figures.style import arm_colours, number
 from phoneme_lightning.sweep.report.publish import FILE
-from phoneme_lightning.sweep.report.sections import ORDER, caveat_lines, without_arms_twice
+from phoneme_lightning.sweep.report.sections import caveat_lines, without_arms_twice
 from phoneme_lightning.sweep.report.wandb_round import round_id
 from phoneme_lightning.sweep.tracking import config_names, summary_name
 
@@ -52,10 +52,10 @@ def read_runs(evidence: Evidence) -> dict[str, str]:
     """Give the id in W&B of each trial that has begun, as its attempt was told it."""
     runs = {}
     for trial in evidence.trials:
-        if trial.folder is not None:
+        if trial.folder is not None and (trial.folder / "overrides.yaml").is_file():
             text = (trial.folder / "overrides.yaml").read_text(encoding="utf-8")
             told = yaml.safe_load(text) or {}
-            if "id" in told.get("wandb", {}):
+            if "id" in (told.get("wandb") or {}):
                 runs[trial.trial] = told["wandb"]["id"]
     return runs
 

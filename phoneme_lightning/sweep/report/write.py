@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from phoneme_lightning.inference.confusion_file import read_confusion
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
@@ -34,7 +33,6 @@ def write_report(folder: RoundFolder, evidence: Evidence, findings: Sequence[Fin
     looks = {look.trial: look.public for look in read_looks(folder)}
     extras = Extras(
         commands=_commands(folder, evidence, best),
-        confusion=read_confusion(best.folder) if best and best.folder else None,
         public=looks.get(best.trial) if best else None,
         source=_read(folder.source) or _read(folder.round),
         when=time.strftime("%Y-%m-%d %H:%M %z"),

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,9 @@ def written(evidence, tmp_path) -> Path:
             "length", "warn", "They <b>still</b> improve.", {"share": 1.0}, "best_step", "do it"
         )
     ]
-    path.write_text(page(evidence, findings, Extras(confusion=confusion)), encoding="utf-8")
+    path.write_text(
+        page(replace(evidence, confusion=confusion), findings, Extras()), encoding="utf-8"
+    )
     return path
 
 

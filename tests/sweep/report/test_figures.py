@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from phoneme_lightning.phones import PHONES
 from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.findings.statistics import best_of
 from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.records import Measured
 from phoneme_lightning.sweep.report.figures.axis import axis_figure, axis_info, axis_keys
 from phoneme_lightning.sweep.report.figures.best_step import best_step_info
-from phoneme_lightning.sweep.report.figures.budget import best_of, budget_info
+from phoneme_lightning.sweep.report.figures.budget import budget_info
 from phoneme_lightning.sweep.report.figures.confusion import confusion_info
 from phoneme_lightning.sweep.report.figures.curves import curves_info, losses_info
 from phoneme_lightning.sweep.report.figures.gradients import gradients_figure, gradients_info
-from phoneme_lightning.sweep.report.figures.groups import redrawn_best
 from phoneme_lightning.sweep.report.figures.importance import importance_figure, importance_info
 from phoneme_lightning.sweep.report.figures.isolation import isolation_info
 from phoneme_lightning.sweep.report.figures.parallel import FAILED, MISSING, parallel_info
@@ -30,7 +30,7 @@ from phoneme_lightning.sweep.report.figures.style import (
     thin,
 )
 from phoneme_lightning.sweep.round import Scientific
-from phoneme_lightning.sweep.spaces import Uniform
+from phoneme_lightning.sweep.spaces import Categorical, Uniform
 
 LR, DROPOUT, NORM = "model.optimizer.init_args.lr", "model.dropout", "model.norm"
 
@@ -62,6 +62,20 @@ def test_an_axis_is_only_what_varied_and_a_conditional_one_has_only_its_arm(evid
     assert {point.arm for point in axis_info(evidence, DROPOUT).points} == {"cosine"}
     assert axis_info(evidence, NORM).scale == "category"
     assert {point.x for point in axis_info(evidence, NORM).points} == {"layer", "batch"}
+
+
+def test_choices_stand_in_the_order_of_the_round_file(evidence):
+    sizes = Categorical([8, 16, 128])
+    trials = [
+        replace(trial, values={**trial.values, NORM: sizes.choices[trial.point % 2 * 2]})
+        for trial in evidence.trials
+    ]
+    round = replace(evidence.round, nuisance={**evidence.round.nuisance, NORM: sizes})
+    info = axis_info(replace(evidence, round=round, trials=trials), NORM)
+    assert info.choices == ("8", "16", "128")
+    drawn = axis_figure(info, {})
+    assert drawn.layout.xaxis.ticktext == info.choices
+    assert {int(x + 0.5) for trace in drawn.data for x in trace.x} == {0, 2}
 
 
 def test_the_parts_of_an_axis_have_the_best_of_their_trials(evidence):
@@ -127,7 +141,7 @@ def test_less_may_be_better(evidence):
 def test_the_interval_is_the_bootstraps(values, count):
     rng = np.random.default_rng(0)
     drawn = rng.choice(values, (4000, count)).max(axis=1)
-    low, high = redrawn_best(np.array(values), count)
+    low, high = (best_of(np.array(values), count, chance) for chance in (0.025, 0.975))
     # The bootstrap's own noise may carry it over a step: so a little to either side.
     assert np.quantile(drawn, 0.01) <= low <= np.quantile(drawn, 0.04)
     assert np.quantile(drawn, 0.96) <= high <= np.quantile(drawn, 0.99)

@@ -223,7 +223,8 @@ def test_a_folder_becomes_a_page(evidence, tmp_path, capsys):
     run = folder.attempt(best.trial, 1)
     write_confusion(run, counts)
     assert (read_confusion(run) == counts).all()
-    assert 'id="figure-confusion"' in write_report(folder, read, []).read_text(encoding="utf-8")
+    text = write_report(folder, read_evidence(folder), []).read_text(encoding="utf-8")
+    assert 'id="figure-confusion"' in text
 
 
 @pytest.mark.parametrize("verdict", ["block", "warn", "unknown", "info", "ok"])

@@ -254,3 +254,15 @@ def test_what_is_missing_is_said(described, monkeypatch):
     (described / FILE).unlink()
     with pytest.raises(InputError, match="write it by `phoneme-sweep report made --wandb`"):
         publish(RoundFolder(described))
+
+
+def test_a_trial_that_left_no_settings_has_no_run(evidence, tmp_path):
+    for name, text in {"one": "wandb: {id: abc}", "two": "wandb: null", "three": ""}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "overrides.yaml").write_text(text)
+    (tmp_path / "four").mkdir()
+    trials = [
+        replace(trial, folder=tmp_path / name)
+        for trial, name in zip(evidence.trials, ("one", "two", "three", "four"), strict=False)
+    ]
+    assert read_runs(replace(evidence, trials=trials)) == {trials[0].trial: "abc"}

@@ -54,6 +54,9 @@ class AxisInfo(NamedTuple):
     mode: Literal["max", "min"]
     points: tuple[AxisPoint, ...]
     infeasible: tuple[Failed, ...]
+    choices: tuple[str, ...]
+    """Of a scale of categories, in the order of the round file."""
+
     bounds: tuple[tuple[float, float], ...]
     """(low, high) of each space that the key has in some arm."""
 
@@ -112,6 +115,8 @@ def axis_info(evidence: Evidence, key: str) -> AxisInfo:
         return str(value) if scale == "category" else value
 
     having = [trial for trial in evidence.trials if key in trial.values]
+    known = [one for space in spaces if isinstance(space, Categorical) for one in space.choices]
+    choices = dict.fromkeys(map(place, (*known, *(trial.values[key] for trial in having))))
     points = tuple(
         AxisPoint(trial.trial, trial.arm, place(trial.values[key]), value)
         for trial in having
@@ -129,6 +134,7 @@ def axis_info(evidence: Evidence, key: str) -> AxisInfo:
             for trial in having
             if trial.state == "infeasible"
         ),
+        tuple(choices) if scale == "category" else (),
         tuple(
             (space.low, space.high) for space in spaces if isinstance(space, Log | Uniform | Int)
         ),
@@ -153,8 +159,8 @@ def axis_figure(info: AxisInfo, colours: Mapping[str, str]) -> go.Figure:
         edges = [low - 0.06 * span, bad + 0.05 * span]
     figure = go.Figure(layout=layout(info.name, info.metric, yaxis={"range": edges}))
     values = [p.x for p in info.points] + [f.x for f in info.infeasible]
+    choices = info.choices
     names = list(dict.fromkeys(point.arm for point in info.points))
-    choices = sorted(set(values)) if info.scale == "category" else []
 
     def place(x: Any, arm: str = "") -> Any:
         if not choices:

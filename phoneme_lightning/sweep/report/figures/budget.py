@@ -7,9 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
-from phoneme_lightning.sweep.report.figures.style import arm_names, frame, layout, scored
+from phoneme_lightning.sweep.findings.statistics import best_of
+from phoneme_lightning.sweep.report.figures.style import frame, layout, scored
 
-__all__ = ["BudgetInfo", "BudgetLine", "best_of", "budget_figure", "budget_info"]
+__all__ = ["BudgetInfo", "BudgetLine", "budget_figure", "budget_info"]
 
 QUANTILES = (0.25, 0.5, 0.75)
 
@@ -38,24 +39,12 @@ class BudgetInfo(NamedTuple):
     """Lowest and highest objective in the frame."""
 
 
-def best_of(values: np.ndarray, m: int, quantile: float) -> float:
-    """Give a quantile of the best of m draws with replacement, where the bootstrap would end.
-
-    Args:
-        values: (n,), ascending, more is better; what is infeasible is -inf.
-        m: draws.
-        quantile: from 0 to 1.
-    """
-    place = int(np.ceil(len(values) * quantile ** (1 / m) - 1e-9)) - 1
-    return float(values[min(max(place, 0), len(values) - 1)])
-
-
 def budget_info(evidence: Evidence) -> BudgetInfo:
     """Give the best of m trials of each arm; an infeasible trial is a draw that was lost."""
     objective = evidence.round.objective
     sign = 1.0 if objective.mode == "max" else -1.0
     lines, everything = [], []
-    for arm in arm_names(evidence):
+    for arm in evidence.arms():
         values = []
         for trial in evidence.trials:
             value = scored(evidence, trial)

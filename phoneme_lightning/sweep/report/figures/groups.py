@@ -6,10 +6,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
+from phoneme_lightning.sweep.findings.statistics import best_of
 from phoneme_lightning.sweep.report.figures.style import scored
 from phoneme_lightning.sweep.spaces import Categorical, Space
 
-__all__ = ["Group", "bucket_groups", "make_group", "redrawn_best"]
+__all__ = ["Group", "bucket_groups", "make_group"]
 
 MOST_BUCKETS, TRIALS_A_BUCKET = 6, 5
 
@@ -60,25 +61,9 @@ def make_group(
     sign = 1.0 if mode == "max" else -1.0
     turned = np.sort(sign * np.array(values))[::-1]
     best, top3 = sign * float(turned[0]), sign * float(turned[:3].mean())
-    low, high = redrawn_best(turned, compared)
+    low, high = (best_of(turned, max(compared, 1), chance) for chance in (0.025, 0.975))
     interval = (low, high) if mode == "max" else (-high, -low)
     return Group(name, span, names, values, compared, best, top3, interval)
-
-
-def redrawn_best(values: np.ndarray, count: int) -> tuple[float, float]:
-    """Give the 95 % interval of the best of `count` draws with replacement, exactly.
-
-    The share of draws whose best is at most the k-th smallest of n is (k / n) ** count: this is
-    where the bootstrap would end.
-
-    Args:
-        values: (n,), more is better.
-        count: draws.
-    """
-    ordered = np.sort(values)
-    chance = (np.arange(1, len(values) + 1) / len(values)) ** max(count, 1)
-    low, high = ordered[np.searchsorted(chance, (0.025 - 1e-12, 0.975 - 1e-12))]
-    return float(low), float(high)
 
 
 def bucket_groups(evidence: Evidence, key: str, space: Space) -> tuple[Group, ...]:

@@ -12,7 +12,6 @@ from phoneme_lightning.sweep.leaderboard import short_names
 from phoneme_lightning.sweep.report.figures.groups import Group, make_group
 from phoneme_lightning.sweep.report.figures.style import (
     PALE,
-    arm_names,
     frame,
     is_log,
     layout,
@@ -46,7 +45,7 @@ class IsolationInfo(NamedTuple):
 def isolation_info(evidence: Evidence) -> IsolationInfo:
     """Compare the arms: of each the best trial, and how much of it may be the luck of the draw."""
     objective = evidence.round.objective
-    completed: dict[str, dict[str, float]] = {arm: {} for arm in arm_names(evidence)}
+    completed: dict[str, dict[str, float]] = {arm: {} for arm in evidence.arms()}
     for trial in evidence.trials:
         if (value := scored(evidence, trial)) is not None:
             completed[trial.arm][trial.trial] = value

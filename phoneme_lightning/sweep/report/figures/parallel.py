@@ -1,6 +1,6 @@
 """Parallel coordinates: a line a trial through all its hyperparameters to its objective."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from phoneme_lightning.sweep.report.figures.axis import axis_keys, spaces_of
 from phoneme_lightning.sweep.report.figures.style import (
     INFEASIBLE,
     INK,
-    arm_names,
     frame,
     layout,
     number,
@@ -68,7 +67,7 @@ def _numbers_axis(name: str, space: Space, missing: bool) -> ParallelAxis:
 
 def parallel_info(evidence: Evidence) -> ParallelInfo:
     """Give the lines of all trials that completed or were infeasible."""
-    keys, spaces, arms = axis_keys(evidence), spaces_of(evidence), arm_names(evidence)
+    keys, spaces, arms = axis_keys(evidence), spaces_of(evidence), evidence.arms()
     names = short_names(key for trial in evidence.trials for key in trial.values)
     objective = evidence.round.objective
     values = {
@@ -83,7 +82,7 @@ def parallel_info(evidence: Evidence) -> ParallelInfo:
     for trial in shown:
         places = [(arms.index(trial.arm) + 0.5) / len(arms)] * (len(arms) > 1)
         for key in keys:
-            places.append(_coordinate(spaces[key], trial.values.get(key)))
+            places.append(_coordinate(spaces[key], trial.values, key))
         shade = None
         if trial.trial in values:
             height = min(max((values[trial.trial] - low) / span, 0.0), 1.0)
@@ -108,12 +107,10 @@ def parallel_info(evidence: Evidence) -> ParallelInfo:
     return ParallelInfo(tuple(axes), tuple(lines))
 
 
-def _coordinate(spaces: Sequence[Space], value: Any) -> float:
-    if value is None:
-        return MISSING
+def _coordinate(spaces: Sequence[Space], values: Mapping[str, Any], key: str) -> float:
     for space in spaces:
-        if space.holds(value):
-            return float(space.coordinate(value))
+        if key in values and space.holds(values[key]):
+            return float(space.coordinate(values[key]))
     return MISSING
 
 

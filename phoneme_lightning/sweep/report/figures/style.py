@@ -19,7 +19,6 @@ __all__ = [
     "INK",
     "PALE",
     "arm_colours",
-    "arm_names",
     "best_few",
     "frame",
     "is_log",
@@ -37,14 +36,9 @@ COLOURS = ("#2f6690", "#d98324", "#4f8a5b", "#7d5ba6", "#3a9ca6", "#a0724a", "#b
 """Of arms and lifted trials; none of them red, which is for what failed."""
 
 
-def arm_names(evidence: Evidence) -> list[str]:
-    """Name a round's arms in the order of its design."""
-    return list(dict.fromkeys(trial.arm for trial in evidence.trials))
-
-
 def arm_colours(evidence: Evidence) -> dict[str, str]:
     """Give each arm a colour, the same in every figure."""
-    return {arm: COLOURS[place % len(COLOURS)] for place, arm in enumerate(arm_names(evidence))}
+    return {arm: COLOURS[place % len(COLOURS)] for place, arm in enumerate(evidence.arms())}
 
 
 def scored(evidence: Evidence, trial: TrialRecord) -> float | None:
