@@ -1,5 +1,6 @@
 """The round that confirms: a candidate and a baseline, one point each, with fresh paired seeds."""
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,10 +19,19 @@ from phoneme_lightning.sweep.decisions.settings import (
 from phoneme_lightning.sweep.decisions.side import Side, find_side
 from phoneme_lightning.sweep.design import append_design, design, read_design
 from phoneme_lightning.sweep.drafts.carry import lengthen, scale_interval
+from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
 from phoneme_lightning.sweep.opening import load_round, open_round
 from phoneme_lightning.sweep.overrides import nested
-from phoneme_lightning.sweep.round import Goal, Pruning, Round, Sampler, Scientific, Training
+from phoneme_lightning.sweep.round import (
+    Budget,
+    Goal,
+    Pruning,
+    Round,
+    Sampler,
+    Scientific,
+    Training,
+)
 from phoneme_lightning.sweep.round_file import dump_round, read_round
 from phoneme_lightning.sweep.running import check_round
 
@@ -91,7 +101,7 @@ def make_round(
         phase="confirm",
         goal=Goal(f"Is {trial} better than {told}?", "try a change", source.name),
         base=[str(config) for config in configs],
-        budget=replace(source.budget, points=1, total_time=None),
+        budget=_budget(source, length),
         training=Training(length, every, keep=1),
         scientific={SIDE: Scientific(values=arms)},
         nuisance={},
@@ -103,6 +113,14 @@ def make_round(
         pruning=Pruning(),
         seeds=list(range(first, first + seeds)),
     )
+
+
+def _budget(source: Round, steps: int) -> Budget:
+    """Give a source's budget, with more time for a trial that makes more steps."""
+    time, longer = source.budget.trial_time, max(1.0, steps / source.training.steps)
+    if time is not None:
+        time = Duration(f"{math.ceil(time * longer)}s")
+    return replace(source.budget, points=1, trial_time=time, total_time=None)
 
 
 def _settings(config: Mapping[str, Any], round: Round) -> dict[str, Any]:

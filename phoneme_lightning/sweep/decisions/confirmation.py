@@ -176,8 +176,8 @@ def _say(
         first = failed[0]
         return "HOLD", f"HOLD: the candidate failed with seed {first.seed} ({first.cause})."
     told = (
-        f"{metric} is better by {verdict.mean:.4f} ({verdict.low:+.4f} to {verdict.high:+.4f}, "
-        f"{pairs} pairs of seeds)"
+        f"{metric} is {'better' if verdict.mean >= 0 else 'worse'} by {abs(verdict.mean):.4f} "
+        f"(gain {verdict.low:+.4f} to {verdict.high:+.4f}, {pairs} pairs of seeds)"
     )
     if verdict.word == "ADOPT":
         return "ADOPT", f"ADOPT: {told}."

@@ -116,7 +116,7 @@ def promote(
         "trial": winner.found,
         "weights": {"round": winner.folder.name, "trial": winner.trial.trial},
         "because": because or (confirmation or {}).get("why"),
-        "confirmation": confirmation and {"round": winner.confirmed_in, **confirmation},
+        "confirmation": confirmation and {**confirmation, "round": winner.confirmed_in},
         "open": [
             {"round": one, "verdict": f.verdict, "rule": f.rule, "sentence": f.sentence}
             for one, each in findings.items()

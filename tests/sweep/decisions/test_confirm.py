@@ -16,6 +16,7 @@ from phoneme_lightning.sweep.decisions.confirmation import judge, lines
 from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmation
 from phoneme_lightning.sweep.decisions.side import find_side
 from phoneme_lightning.sweep.design import design, read_design
+from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.lint import lint
@@ -23,6 +24,7 @@ from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.report.answer import answer
 from phoneme_lightning.sweep.round import Scientific
+from phoneme_lightning.sweep.round_file import dump_round, read_round
 from phoneme_lightning.sweep.running import command_to_go_on
 
 ROOT = Path("runs/rounds")
@@ -86,6 +88,14 @@ def test_longer_training_carries_the_schedules_over(searched):
     assert "model.decay_steps" not in arms["candidate"]
 
 
+def test_a_longer_trial_may_take_longer(searched):
+    known = read_round(searched.round)
+    known.budget.trial_time = Duration("10m")
+    searched.round.write_text(dump_round(known), "utf-8")
+    assert make(steps=3 * known.training.steps).budget.trial_time == Duration("30m")
+    assert make(steps=known.training.steps // 3).budget.trial_time == Duration("10m")
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -144,6 +154,7 @@ SAME = ([0.60, 0.55, 0.62, 0.50, 0.61], [0.58, 0.57, 0.56, 0.60, 0.55])
     ("scores", "look", "verdict", "says"),
     [
         (CLEAR, 1, "ADOPT", "ADOPT: val/frame_accuracy is better by 0.0980"),
+        (CLEAR[::-1], 1, "HOLD", "is worse by 0.0980 (gain -0.1"),
         (CLEAR[::-1], 1, "HOLD", "surely no gain"),
         (SAME, 1, "MORE SEEDS", "may be luck"),
         (SAME, 3, "HOLD", "not surely a gain worth a change"),

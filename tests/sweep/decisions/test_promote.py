@@ -71,6 +71,7 @@ def test_a_confirmed_winner_becomes_a_config_with_its_provenance(searched, judge
         assert (told["round"], told["trial"]) == ("lr", CANDIDATE)
         assert told["weights"] == {"round": "lr-confirm", "trial": "p000-candidate-s3"}
         assert told["confirmation"]["verdict"] == "ADOPT"
+        assert told["confirmation"]["round"] == "lr-confirm"
         assert told["because"].startswith("ADOPT")
         assert {"when", "who", "open", "sha256"} <= told.keys()
 
