@@ -140,8 +140,15 @@ def judge_sizes(
         if each is None
         else (f"Up to there twice the batch brings {each:.2g} times the frames a second")
     )
+    reach = f"Above {size:,} frames a batch training gets hardly faster"
+    if len(sizes) == 1:
+        reach = f"Only {size:,} frames a batch were measured ({ended})"
+    elif best is sizes[-1]:
+        reach = (
+            f"Training gets faster up to {size:,} frames a batch, the largest measured ({ended})"
+        )
     sentence = (
-        f"Above {size:,} frames a batch training gets hardly faster: there it makes "
+        f"{reach}: there it makes "
         f"{best.frames_per_second:,.0f} frames a second, a step in {best.seconds_a_step:.3g} s. "
         f"{up_to_there}; {SAID[limit]}"
     )

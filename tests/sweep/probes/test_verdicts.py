@@ -58,6 +58,13 @@ def test_a_busy_machine_is_told_from_one_that_waits_and_one_that_is_full():
     assert judge_sizes(full[:1], 1000, "", True)[1].settings == {}
 
 
+def test_nothing_is_said_of_sizes_that_were_not_measured():
+    rising = [Size(n, n, 0.1, 0.0, 1) for n in (1000, 2000, 4000)]
+    said = judge_sizes(rising, 1000, "--most", False)[0].sentence
+    assert said.startswith("Training gets faster up to 4,000 frames a batch, the largest measured")
+    assert judge_sizes(rising[:1], 1000, "--most", False)[0].sentence.startswith("Only 1,000")
+
+
 @given(st.lists(st.floats(1.0, 1e6), min_size=1, max_size=12))
 def test_the_knee_is_enough_and_no_smaller_size_is(rates):
     measured = [Size(n, n, n / rate, 0.0, 1) for n, rate in enumerate(rates, 1)]
