@@ -9,6 +9,7 @@ import pytest
 
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.probes.few_utterances import cut_corpus
 from phoneme_lightning.sweep.probes.lr import lr_round, read_setting
@@ -94,7 +95,8 @@ def test_the_ladder_begins_at_what_the_newest_probe_found_unstable(tmp_path):
     for age, (name, rate) in enumerate([("lr-fork2", 0.03), ("lr", 0.5), ("lr-fork3", None)]):
         file = tmp_path / f"rnn-probe-{name}/finding.json"
         file.parent.mkdir()
-        file.write_text(json.dumps({"numbers": {"unstable_rate": rate}}))
+        found = Finding("probe_lr", "warn", "It breaks.", {"unstable_rate": rate})
+        file.write_text(json.dumps(found.as_dict()))
         os.utime(file, (1000 - age, 1000 - age))
     assert base_rate("rnn", None, 10, tmp_path) == pytest.approx(0.3)
     assert base_rate("rnn", 0.2, 10, tmp_path) == 2
