@@ -123,9 +123,16 @@ def promote(
             for f in each
         ],
     }
-    for one, told in zip(homes, before, strict=True):
-        earlier = {"earlier": [told, *told.pop("earlier", [])]} if told else {}
-        write_atomically(one.path / DECISION, dump_yaml({**decision, **earlier}))
+    try:
+        for one, told in zip(homes, before, strict=True):
+            earlier = {"earlier": [told, *told.pop("earlier", [])]} if told else {}
+            write_atomically(one.path / DECISION, dump_yaml({**decision, **earlier}))
+    except OSError as error:
+        path.unlink()  # a config of which no round knows
+        raise InputError(
+            f"{one.path}/{DECISION} cannot be written ({error.strerror}), so nothing is promoted: "
+            "make the folder writable"
+        ) from error
     return path
 
 

@@ -165,3 +165,10 @@ def test_a_decision_that_cannot_be_read_stops_before_a_config_is_written(searche
     with pytest.raises(InputError, match=r"decision\.yaml line 1 is not YAML"):
         decide(because="it is known")
     assert not Path("configs").exists()
+
+
+def test_no_config_stays_of_which_its_round_cannot_tell(searched):
+    (searched.path / "decision.yaml").mkdir()  # no file can take its place
+    with pytest.raises(InputError, match=r"lr/decision\.yaml cannot be written .*is promoted"):
+        decide(because="it is known")
+    assert not list(Path("configs").iterdir())
