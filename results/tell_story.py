@@ -52,7 +52,7 @@ def confirmation(folder: RoundFolder) -> list[str]:
     told = json.loads((folder.path / "confirmation.json").read_text("utf-8"))
     lines = ["| seed | gain |", "|---|---|"]
     lines += [f"| {seed} | {gain:+.4f} |" for seed, gain in told["differences"].items()]
-    lines += ["", f"{told['verdict']}: {told['why']}"]
+    lines += ["", told["why"]]
     candidate, baseline = told["values"]
     return [*lines, "", f"Means: candidate {candidate:.4f}, baseline {baseline:.4f}."]
 
