@@ -41,9 +41,18 @@ def findings(folder: RoundFolder) -> list[str]:
 
 
 def draft(folder: RoundFolder) -> list[str]:
-    """Give the lines of a drafted round file that say why they are new."""
-    lines = folder.source.read_text("utf-8").splitlines()
-    kept = [line for line in lines if "  # " in line and "# as in " not in line]
+    """Give the lines of a drafted round file that say why they are new, and what they stand in."""
+    kept: list[str] = []
+    above: list[tuple[int, str]] = []  # indent and text of what is not written yet
+    for line in folder.source.read_text("utf-8").splitlines():
+        text, _, why = line.partition("  # ")
+        indent = len(text) - len(text.lstrip())
+        above = [one for one in above if one[0] < indent]
+        if why and not why.startswith("as in "):
+            kept += [*(one for _, one in above), line]
+            above = []
+        elif text.rstrip().endswith(":"):
+            above.append((indent, text.rstrip()))
     return ["```yaml", *kept, "```"]
 
 
