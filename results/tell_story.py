@@ -45,6 +45,8 @@ def draft(folder: RoundFolder) -> list[str]:
     kept: list[str] = []
     above: list[tuple[int, str]] = []  # indent and text of what is not written yet
     for line in folder.source.read_text("utf-8").splitlines():
+        if line.lstrip().startswith("#"):
+            continue
         text, _, why = line.partition("  # ")
         indent = len(text) - len(text.lstrip())
         above = [one for one in above if one[0] < indent]
