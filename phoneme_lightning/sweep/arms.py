@@ -11,7 +11,7 @@ from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Conditional, Round, Scientific
 from phoneme_lightning.sweep.spaces import Space
 
-__all__ = ["Arm", "Bucket", "active_spaces", "arms", "holds", "shortest_fit"]
+__all__ = ["Arm", "Bucket", "active_spaces", "arms", "holds", "matches", "shortest_fit"]
 
 
 @dataclass(frozen=True)
@@ -131,15 +131,20 @@ def holds(conditional: Conditional, arm: Arm, values: Mapping[str, Any]) -> bool
         arm: of the trial.
         values: what the trial's hyperparameters are, or those that have been drawn so far.
     """
+    told = ({**arm.labels, "arm": arm.name}, arm.settings, values)
+    return all(matches(told, key, wanted) for key, wanted in conditional.when.items())
 
-    def matches(key: str, wanted: Any) -> bool:
-        options = [*wanted, wanted] if isinstance(wanted, list) else [wanted]
-        if key == "arm":
-            return arm.name in options
-        known = (arm.labels, arm.settings, values)
-        return any(its[key] in options for its in known if key in its)
 
-    return all(matches(key, wanted) for key, wanted in conditional.when.items())
+def matches(told: Iterable[Mapping[str, Any]], key: str, wanted: Any) -> bool:
+    """Tell whether a condition on a key holds.
+
+    Args:
+        told: what is known of a trial, by key; whichever has the key may satisfy the condition.
+        key: of the condition.
+        wanted: its value, or a list of values.
+    """
+    options = [*wanted, wanted] if isinstance(wanted, list) else [wanted]
+    return any(its[key] in options for its in told if key in its)
 
 
 def active_spaces(round: Round, arm: Arm, values: Mapping[str, Any]) -> dict[str, Space]:

@@ -1,9 +1,13 @@
-"""Dotted keys and nested mappings, each made of the other."""
+"""Dotted keys: those that several rooms speak of, and nested mappings, each made of the other."""
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["flatten", "nested"]
+__all__ = ["LEARNING_RATE", "LENGTH", "WARMUP", "flatten", "nested"]
+
+LEARNING_RATE = "model.optimizer.init_args.lr"
+LENGTH = "trainer.max_steps"
+WARMUP = "model.warmup_steps"
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

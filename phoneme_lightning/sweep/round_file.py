@@ -8,7 +8,7 @@ from typing import Any
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.arms import shortest_fit
 from phoneme_lightning.sweep.duration import Duration
-from phoneme_lightning.sweep.keys import flatten, nested
+from phoneme_lightning.sweep.keys import LENGTH, flatten, nested
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_check import check_round
 from phoneme_lightning.sweep.round_parser import build
@@ -16,8 +16,6 @@ from phoneme_lightning.sweep.spaces import KINDS, Int
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
 __all__ = ["dump_round", "make_quick", "parse_round", "read_round"]
-
-LENGTH = "trainer.max_steps"
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 __all__ = ["compare", "confirm", "promote", "test"]
 
@@ -21,31 +22,11 @@ def compare(a: str, b: str, as_json: bool, root: Path) -> None:
     print("\n".join(lines(comparison)))
 
 
-def confirm(
-    round: str,
-    root: Path,
-    candidate: str | None,
-    baseline: str | None,
-    seeds: int,
-    min_gain: float,
-    steps: int | None,
-    name: str | None,
-    parallel: int | None,
-) -> int:
+def confirm(round: str, root: Path, **options: Any) -> int:
     """Train a candidate and a baseline again, until the verdict is clear."""
     from phoneme_lightning.sweep.decisions.confirm import confirm as run
 
-    return run(
-        round,
-        root,
-        candidate=candidate,
-        baseline=baseline,
-        seeds=seeds,
-        min_gain=min_gain,
-        steps=steps,
-        name=name,
-        parallel=parallel,
-    )
+    return run(round, root, **options)
 
 
 def promote(

@@ -21,6 +21,7 @@ from phoneme_lightning.sweep.design import append_design, design, read_design
 from phoneme_lightning.sweep.drafts.carry import lengthen, scale_interval
 from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.folder import RoundFolder, write_atomically
+from phoneme_lightning.sweep.keys import LENGTH
 from phoneme_lightning.sweep.opening import load_round, open_round
 from phoneme_lightning.sweep.overrides import nested
 from phoneme_lightning.sweep.round import (
@@ -44,7 +45,7 @@ STARTING = "the starting config"
 """What the baseline is called where none was named."""
 
 SIDE = "side"
-STEPS, EVERY = "trainer.max_steps", "trainer.val_check_interval"
+EVERY = "trainer.val_check_interval"
 
 
 def make_round(
@@ -76,7 +77,7 @@ def make_round(
     told, theirs = STARTING, common
     if baseline is not None and Path(baseline).is_file():
         config = training_settings(resolve([Path(baseline)], {}))
-        told, theirs = baseline, _carried(config, ours[STEPS])
+        told, theirs = baseline, _carried(config, ours[LENGTH])
     elif baseline is not None and Path(baseline).suffix == ".yaml":
         raise InputError(f"--baseline is {baseline}: there is no such file, give one of configs/")
     elif baseline is not None:
@@ -85,9 +86,9 @@ def make_round(
         told, theirs = baseline, settings_of(found.folder, found.round, found.trials[0])
     if steps is not None:
         ours, theirs = _carried(ours, steps), _carried(theirs, steps)
-    length = ours[STEPS]
+    length = ours[LENGTH]
     every = scale_interval(source.training.evaluate_every, source.training.steps, length)
-    common = {**common, STEPS: length}
+    common = {**common, LENGTH: length}
     arms = {
         arm: _apart(settings, common) for arm, settings in zip(ARMS, (ours, theirs), strict=True)
     }
@@ -126,7 +127,7 @@ def _budget(source: Round, steps: int) -> Budget:
 def _settings(config: Mapping[str, Any], round: Round) -> dict[str, Any]:
     return {
         **training_settings(config),
-        STEPS: round.training.steps,
+        LENGTH: round.training.steps,
         EVERY: round.training.evaluate_every,
     }
 
@@ -139,9 +140,9 @@ def _in_round(baseline: str, candidate: Side) -> str:
 
 
 def _carried(settings: Mapping[str, Any], steps: int) -> dict[str, Any]:
-    before = settings[STEPS]
+    before = settings[LENGTH]
     changes = lengthen(settings, before, steps)[0] if before != steps else {}
-    return {**settings, **changes, STEPS: steps}
+    return {**settings, **changes, LENGTH: steps}
 
 
 def _apart(settings: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from phoneme_lightning.sweep.keys import WARMUP
+
 __all__ = ["SCHEDULE", "lengthen", "scale_interval"]
 
-SCHEDULE, WARMUP, DECAY = "model.schedule", "model.warmup_steps", "model.decay_steps"
+SCHEDULE, DECAY = "model.schedule", "model.decay_steps"
 
 
 def lengthen(

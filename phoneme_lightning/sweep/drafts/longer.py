@@ -6,10 +6,11 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.drafts.contenders import contenders
 from phoneme_lightning.sweep.drafts.draft import Draft
 from phoneme_lightning.sweep.drafts.next_round import begin_draft, change_steps
-from phoneme_lightning.sweep.drafts.settle import LENGTH, settle
+from phoneme_lightning.sweep.drafts.settle import settle
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.keys import LENGTH
 from phoneme_lightning.sweep.overrides import base_settings
 
 __all__ = ["draft_longer"]

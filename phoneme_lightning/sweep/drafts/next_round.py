@@ -1,6 +1,5 @@
 """The next round, drafted from what a round taught."""
 
-import copy
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,13 @@ from phoneme_lightning.sweep.arms import arms
 from phoneme_lightning.sweep.drafts.carry import DECAY, SCHEDULE, lengthen, scale_interval
 from phoneme_lightning.sweep.drafts.contenders import contenders
 from phoneme_lightning.sweep.drafts.draft import Draft
-from phoneme_lightning.sweep.drafts.ranges import LEARNING_RATE, move_ranges
-from phoneme_lightning.sweep.drafts.settle import LENGTH, settle
+from phoneme_lightning.sweep.drafts.ranges import move_ranges
+from phoneme_lightning.sweep.drafts.settle import settle
 from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.keys import flatten
+from phoneme_lightning.sweep.keys import LEARNING_RATE, LENGTH, flatten
 from phoneme_lightning.sweep.leaderboard import ranked
 from phoneme_lightning.sweep.overrides import base_settings
 from phoneme_lightning.sweep.records import OPEN
@@ -63,7 +62,7 @@ def begin_draft(folder: RoundFolder, evidence: Evidence, name: str) -> Draft:
     data = load_yaml(file.read_text(encoding="utf-8"), str(file))
     for key in ("name", "evidence"):
         data.pop(key, None)
-    return Draft(name, round.name, copy.deepcopy(data))
+    return Draft(name, round.name, data)
 
 
 def draft_next(

@@ -7,12 +7,11 @@ from phoneme_lightning.sweep.drafts.draft import Draft
 from phoneme_lightning.sweep.drafts.refine import indifferent, refine
 from phoneme_lightning.sweep.findings.evidence import Branch, Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.keys import LEARNING_RATE
 from phoneme_lightning.sweep.round_parser import build
 from phoneme_lightning.sweep.spaces import Categorical, Space
 
-__all__ = ["LEARNING_RATE", "move_ranges"]
-
-LEARNING_RATE = "model.optimizer.init_args.lr"
+__all__ = ["move_ranges"]
 
 
 def move_ranges(

@@ -1,20 +1,18 @@
 """A question that is answered: what its winner sets becomes fixed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from phoneme_lightning.sweep.arms import Arm, arms
+from phoneme_lightning.sweep.arms import Arm, arms, matches
 from phoneme_lightning.sweep.design_file import Row
 from phoneme_lightning.sweep.drafts.draft import Draft
 from phoneme_lightning.sweep.findings.evidence import Evidence
-from phoneme_lightning.sweep.keys import flatten
+from phoneme_lightning.sweep.keys import LENGTH, flatten
 from phoneme_lightning.sweep.overrides import leaves, overrides
 from phoneme_lightning.sweep.records import TrialRecord
 from phoneme_lightning.sweep.round import Round
 
-__all__ = ["LENGTH", "settle"]
-
-LENGTH = "trainer.max_steps"
+__all__ = ["settle"]
 
 
 def settle(
@@ -42,7 +40,7 @@ def settle(
     chosen = next(one for one in arms(round) if one.name == arm)
     why = f"{arm} led in {round.name}" if is_best else f"{arm} was chosen after {round.name}"
     found = f", as {round.name} found it best." if is_best else f": chosen after {round.name}."
-    for key, value in _settled(evidence, arm, best, base).items():
+    for key, value in _settled(round, chosen, best, base).items():
         if key == LENGTH:
             draft.set(("training", "steps"), value, why)
         elif not any(f"{key}.".startswith(f"{one}.") for one in open_yet):
@@ -59,18 +57,17 @@ def settle(
             f"the part of its range that led in {round.name}",
         )
     draft.data.pop("scientific")
-    _settle_conditions(draft, round, arm)
+    _settle_conditions(draft, round, chosen)
 
 
-def _settle_conditions(draft: Draft, round: Round, arm: str) -> None:
+def _settle_conditions(draft: Draft, round: Round, chosen: Arm) -> None:
     """Merge what held for the arm alone, and drop what held for others."""
-    chosen = next(one for one in arms(round) if one.name == arm)
     kept = []
     for written in draft.data.pop("conditional", []):
         when = dict(written["when"])
-        told = ({**chosen.labels, "arm": arm}, chosen.settings)
+        told = ({**chosen.labels, "arm": chosen.name}, chosen.settings)
         about = {key: one for key, one in when.items() if any(key in its for its in told)}
-        if not all(_matches(told, key, wanted) for key, wanted in about.items()):
+        if not all(matches(told, key, wanted) for key, wanted in about.items()):
             continue
         rest = {key: wanted for key, wanted in when.items() if key not in about}
         if rest:
@@ -78,26 +75,20 @@ def _settle_conditions(draft: Draft, round: Round, arm: str) -> None:
             continue
         for part in ("nuisance", "derived", "fixed"):
             for key, value in written.get(part, {}).items():
-                draft.set((part, key), value, f"held for {arm} in {round.name}")
+                draft.set((part, key), value, f"held for {chosen.name} in {round.name}")
     if kept:
         draft.data["conditional"] = kept
 
 
-def _matches(told: Sequence[Mapping[str, Any]], key: str, wanted: Any) -> bool:
-    options = [*wanted, wanted] if isinstance(wanted, list) else [wanted]
-    return any(its[key] in options for its in told if key in its)
-
-
 def _settled(
-    evidence: Evidence, arm: str, best: TrialRecord, base: Mapping[str, Any]
+    round: Round, chosen: Arm, best: TrialRecord, base: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Give what an arm sets, by dotted key, whole: a class with its init_args."""
-    chosen = next(one for one in arms(evidence.round) if one.name == arm)
     row = Row(best.trial, best.arm, best.point, best.seed, dict(best.values))
-    whole = flatten(overrides(evidence.round, row, base))
+    whole = flatten(overrides(round, row, base))
     wanted = _prefixes(chosen, flatten(base))
-    searched = {*best.values.keys() - chosen.values.keys(), *evidence.round.derived}
-    searched |= {key for part in evidence.round.conditional for key in part.derived}
+    searched = {*best.values.keys() - chosen.values.keys(), *round.derived}
+    searched |= {key for part in round.conditional for key in part.derived}
     return {
         key: value
         for key, value in whole.items()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from phoneme_lightning.sweep.design import trial_name
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.halton import halton
+from phoneme_lightning.sweep.keys import LEARNING_RATE
 from phoneme_lightning.sweep.records import Measured, TrialRecord
 from phoneme_lightning.sweep.round import Budget, Goal, Round, Scientific, Training
 from phoneme_lightning.sweep.spaces import Log
@@ -32,7 +33,6 @@ LOSS_JITTER = 0.03
 """Of one row of the training loss to the next, in nats."""
 FALL = 0.2
 """Of the training loss once validation has settled, in nats over a whole training."""
-LEARNING_RATE = "model.optimizer.init_args.lr"
 
 
 @dataclass(frozen=True)

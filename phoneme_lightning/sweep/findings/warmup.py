@@ -4,10 +4,10 @@ import math
 
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding, Verdict
+from phoneme_lightning.sweep.keys import LENGTH, WARMUP
 
 __all__ = ["warmup"]
 
-WARMUP, STEPS = "model.warmup_steps", "trainer.max_steps"
 MUCH, TOO_MUCH = 0.05, 0.1
 """Shares of training (playbook, G4)."""
 
@@ -18,13 +18,13 @@ def warmup(evidence: Evidence) -> list[Finding]:
     for arm in evidence.arms():
         for record in evidence.completed(arm)[:1]:
             settings = evidence.settings.get(record.trial, {})
-            steps = settings.get(STEPS) or evidence.round.training.steps
+            steps = settings.get(LENGTH) or evidence.round.training.steps
             if isinstance(settings.get(WARMUP), int | float) and steps > 0:
                 seen[arm] = int(settings[WARMUP]), int(steps)
     if not seen:
         sentence = f"No completed trial says what its {WARMUP} was."
         return [Finding("warmup", "unknown", sentence, playbook="G4")]
-    tuned = {key for record in evidence.trials for key in record.values} & {WARMUP, STEPS}
+    tuned = {key for record in evidence.trials for key in record.values} & {WARMUP, LENGTH}
     if len(set(seen.values())) == 1 and not tuned:
         return [_judge(*next(iter(seen.values())), None, evidence.round.name)]
     return [_judge(*its, arm, evidence.round.name) for arm, its in seen.items()]

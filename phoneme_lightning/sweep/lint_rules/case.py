@@ -12,9 +12,8 @@ from phoneme_lightning.sweep.overrides import base_settings
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.spaces import Categorical, Space
 
-__all__ = ["LEARNING_RATE", "Case", "Found", "Rule", "Severity", "largest", "make_case", "names_in"]
+__all__ = ["Case", "Found", "Rule", "Severity", "largest", "make_case", "names_in"]
 
-LEARNING_RATE = "model.optimizer.init_args.lr"
 
 Severity = Literal["error", "warning", "info"]
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from phoneme_lightning.sweep.lint_rules.case import LEARNING_RATE, Case, Found, Rule
+from phoneme_lightning.sweep.keys import LEARNING_RATE
+from phoneme_lightning.sweep.lint_rules.case import Case, Found, Rule
 
 __all__ = ["RULES"]
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.exploit import check_exploit
-from phoneme_lightning.sweep.lint_rules.case import LEARNING_RATE, Case, Found, Rule, names_in
+from phoneme_lightning.sweep.keys import LEARNING_RATE
+from phoneme_lightning.sweep.lint_rules.case import Case, Found, Rule, names_in
 from phoneme_lightning.sweep.spaces import Categorical, Int, Log
 
 __all__ = ["RULES"]

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 from phoneme_lightning.sweep.design import Arm
-from phoneme_lightning.sweep.keys import flatten
+from phoneme_lightning.sweep.keys import WARMUP, flatten
 from phoneme_lightning.sweep.lint_rules.case import Case, Found, Rule, largest
 
 __all__ = ["RULES"]
 
 FEWEST_EVALUATIONS = 5
-WARMUP = "model.warmup_steps"
 BY_EPOCH_OR_TIME = (
     "trainer.val_check_interval",
     "trainer.check_val_every_n_epoch",

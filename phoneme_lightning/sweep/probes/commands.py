@@ -95,12 +95,12 @@ def probe_warmup(
     steps: int | None,
     parallel: int | None,
 ) -> int:
+    from phoneme_lightning.sweep.keys import WARMUP
     from phoneme_lightning.sweep.probes.advice import write_probe
     from phoneme_lightning.sweep.probes.lr import judge_curves
     from phoneme_lightning.sweep.probes.rounds import run_probe
     from phoneme_lightning.sweep.probes.subject import find_subject
     from phoneme_lightning.sweep.probes.warmup import (
-        WARMUP,
         base_rate,
         judge_ladder,
         ladder,
@@ -136,6 +136,7 @@ def probe_steps(
     utterances: int | None,
     parallel: int | None,
 ) -> int:
+    from phoneme_lightning.sweep.keys import LEARNING_RATE
     from phoneme_lightning.sweep.probes.advice import write_probe
     from phoneme_lightning.sweep.probes.rounds import run_probe
     from phoneme_lightning.sweep.probes.steps import (
@@ -145,7 +146,7 @@ def probe_steps(
         steps_round,
         training_set,
     )
-    from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, find_subject
+    from phoneme_lightning.sweep.probes.subject import find_subject
     from phoneme_lightning.sweep.report.document import lone_figure
     from phoneme_lightning.sweep.report.figures.probe import accuracies_info, lines_figure
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding, Verdict
+from phoneme_lightning.sweep.keys import LEARNING_RATE
 from phoneme_lightning.sweep.probes.advice import Advice
 from phoneme_lightning.sweep.probes.rounds import EVERY_STEP, make_round
 from phoneme_lightning.sweep.probes.stability import ROWS, Stability, fall, stability
-from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, Subject
+from phoneme_lightning.sweep.probes.subject import Subject
 from phoneme_lightning.sweep.round import Round, Training
 
 __all__ = [

@@ -17,10 +17,11 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.classes import defaults_of
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding, Verdict
+from phoneme_lightning.sweep.keys import LEARNING_RATE, LENGTH
 from phoneme_lightning.sweep.probes.advice import Advice
 from phoneme_lightning.sweep.probes.few_utterances import cut_corpus
 from phoneme_lightning.sweep.probes.rounds import EVERY_STEP, make_round
-from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, Subject
+from phoneme_lightning.sweep.probes.subject import Subject
 from phoneme_lightning.sweep.round import Round, Training
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
 AROUND = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Multiples of the subject's own learning rate."""
 VALIDATIONS = 5
-LENGTH = "trainer.max_steps"
 BACKBONE = "phoneme_lightning.models.CRNN"
 OPTIMIZER = "torch.optim.AdamW"
 AUGMENTATION = ("time_masks", "coefficient_masks", "noise", "stretch")

@@ -20,9 +20,7 @@ from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_file import parse_round
 from phoneme_lightning.sweep.yaml12 import load_yaml
 
-__all__ = ["LEARNING_RATE", "Subject", "find_subject"]
-
-LEARNING_RATE = "model.optimizer.init_args.lr"
+__all__ = ["Subject", "find_subject"]
 
 
 @dataclass(frozen=True)

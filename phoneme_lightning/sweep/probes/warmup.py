@@ -11,13 +11,14 @@ from typing import Any
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.findings.finding import Finding, Verdict, read_finding
+from phoneme_lightning.sweep.keys import LEARNING_RATE, WARMUP
 from phoneme_lightning.sweep.probes.advice import Advice
 from phoneme_lightning.sweep.probes.rounds import EVERY_STEP, make_round
 from phoneme_lightning.sweep.probes.stability import Stability
-from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, Subject
+from phoneme_lightning.sweep.probes.subject import Subject
 from phoneme_lightning.sweep.round import Round, Training
 
-__all__ = ["WARMUP", "base_rate", "judge_ladder", "ladder", "warmup_round"]
+__all__ = ["base_rate", "judge_ladder", "ladder", "warmup_round"]
 
 FIRST = 10
 """Steps of the shortest warmup."""
@@ -25,7 +26,6 @@ MOST = 0.1
 """Share of training that a warmup takes at most, and half of that, which asks for more steps."""
 AFTER = 2
 """Steps at the full rate after a warmup, as a multiple of it."""
-WARMUP = "model.warmup_steps"
 
 
 def ladder(steps: int) -> list[int]:

@@ -11,7 +11,8 @@ from phoneme_lightning.sweep.findings.calibrate import CLEAN
 from phoneme_lightning.sweep.findings.diagnose import INFORMATION, diagnose
 from phoneme_lightning.sweep.findings.evidence import Evidence, read_evidence
 from phoneme_lightning.sweep.findings.importance import importances
-from phoneme_lightning.sweep.findings.simulate import LEARNING_RATE, World, simulate
+from phoneme_lightning.sweep.findings.simulate import World, simulate
+from phoneme_lightning.sweep.keys import LEARNING_RATE
 from phoneme_lightning.sweep.round import Conditional
 from phoneme_lightning.sweep.spaces import Uniform
 

@@ -10,11 +10,12 @@ import pytest
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.findings.finding import Finding
+from phoneme_lightning.sweep.keys import LEARNING_RATE
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.probes.few_utterances import cut_corpus
 from phoneme_lightning.sweep.probes.lr import lr_round, read_setting
 from phoneme_lightning.sweep.probes.steps import steps_round, training_set
-from phoneme_lightning.sweep.probes.subject import LEARNING_RATE, Subject, find_subject
+from phoneme_lightning.sweep.probes.subject import Subject, find_subject
 from phoneme_lightning.sweep.probes.warmup import base_rate, warmup_round
 from phoneme_lightning.sweep.round import Objective, Tracking
 

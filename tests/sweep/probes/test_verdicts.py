@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.keys import LEARNING_RATE
 from phoneme_lightning.sweep.probes.batch import ENOUGH, Size, bottleneck, growth, judge_sizes, knee
 from phoneme_lightning.sweep.probes.lr import Setting, judge_rates
 from phoneme_lightning.sweep.probes.sizes import candidates, has_settled, too_much_memory
 from phoneme_lightning.sweep.probes.stability import Stability
 from phoneme_lightning.sweep.probes.steps import Fit, first_fit, grid, judge_fits
-from phoneme_lightning.sweep.probes.subject import LEARNING_RATE
 from phoneme_lightning.sweep.probes.warmup import judge_ladder, ladder
 
 KEY = "data.frames_per_batch"
