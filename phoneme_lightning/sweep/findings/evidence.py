@@ -43,7 +43,7 @@ class Branch:
     """All trials, whatever became of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is itself alone, so that what is read of it can be kept
 class Evidence:
     """A round as it was recorded."""
 

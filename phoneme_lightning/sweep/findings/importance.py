@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,7 @@ class Importances:
     """Completed points."""
 
 
+@lru_cache(maxsize=1)  # a finding, a page and W&B ask for the same
 def importances(evidence: Evidence) -> Importances | None:
     """Measure by PED-ANOVA, on a study in memory, what sets the better half of points apart.
 

@@ -1,7 +1,15 @@
 """What the commands of probes do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phoneme_lightning.sweep.findings.evidence import Evidence
+    from phoneme_lightning.sweep.findings.finding import Finding
+    from phoneme_lightning.sweep.folder import RoundFolder
+    from phoneme_lightning.sweep.probes.advice import Advice
+    from phoneme_lightning.sweep.probes.stability import Stability
 
 __all__: list[str] = []
 
@@ -48,6 +56,22 @@ def probe_batch(
     write_probe(folder, finding, info, page, advice)
 
 
+def _write_losses(
+    folder: "RoundFolder",
+    evidence: "Evidence",
+    found: "Mapping[str, Stability]",
+    finding: "Finding",
+    advice: "Advice",
+) -> None:
+    from phoneme_lightning.sweep.probes.advice import write_probe
+    from phoneme_lightning.sweep.report.document import lone_figure
+    from phoneme_lightning.sweep.report.figures.probe import lines_figure, losses_info
+
+    info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
+    page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
+    write_probe(folder.path, finding, info, page, advice)
+
+
 def probe_lr(
     subject: Sequence[str],
     sets: Sequence[str],
@@ -56,7 +80,6 @@ def probe_lr(
     steps: int,
     parallel: int | None,
 ) -> int:
-    from phoneme_lightning.sweep.probes.advice import write_probe
     from phoneme_lightning.sweep.probes.lr import (
         TIMES,
         gradient_norms,
@@ -67,8 +90,6 @@ def probe_lr(
     )
     from phoneme_lightning.sweep.probes.rounds import run_probe
     from phoneme_lightning.sweep.probes.subject import find_subject
-    from phoneme_lightning.sweep.report.document import lone_figure
-    from phoneme_lightning.sweep.report.figures.probe import lines_figure, losses_info
 
     known = find_subject(subject, sets, root)
     setting = read_setting(known, lr)
@@ -80,9 +101,7 @@ def probe_lr(
     found = judge_curves(evidence, warmups, usual="1x")
     by_times = {times: found[f"{times}x"] for times in TIMES}
     finding, advice = judge_rates(setting, by_times, gradient_norms(evidence), known.words)
-    info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
-    page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
-    write_probe(folder.path, finding, info, page, advice)
+    _write_losses(folder, evidence, found, finding, advice)
     return 0
 
 
@@ -96,7 +115,6 @@ def probe_warmup(
     parallel: int | None,
 ) -> int:
     from phoneme_lightning.sweep.keys import WARMUP
-    from phoneme_lightning.sweep.probes.advice import write_probe
     from phoneme_lightning.sweep.probes.lr import judge_curves
     from phoneme_lightning.sweep.probes.rounds import run_probe
     from phoneme_lightning.sweep.probes.subject import find_subject
@@ -106,8 +124,6 @@ def probe_warmup(
         ladder,
         warmup_round,
     )
-    from phoneme_lightning.sweep.report.document import lone_figure
-    from phoneme_lightning.sweep.report.figures.probe import lines_figure, losses_info
 
     known = find_subject(subject, sets, root)
     base = base_rate(known.name, unstable, times, root)
@@ -120,9 +136,7 @@ def probe_warmup(
     found = judge_curves(evidence, {str(rung): rung for rung in rungs})
     by_rung = {rung: found[str(rung)] for rung in rungs}
     finding, advice = judge_ladder(base, whole, int(known.get(WARMUP, 0)), by_rung)
-    info = losses_info(evidence, {arm: one.step for arm, one in found.items()})
-    page = lone_figure(folder.name, finding.sentence, lines_figure(info), OF_LOSSES)
-    write_probe(folder.path, finding, info, page, advice)
+    _write_losses(folder, evidence, found, finding, advice)
     return 0
 
 
