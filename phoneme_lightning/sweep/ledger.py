@@ -99,9 +99,14 @@ class Ledger:
         arms = list(dict.fromkeys(row.arm for row in read_design(self.folder.design)))
         distributions = round_distributions(self.round, arms)
         known = by_trial(self._study.trials())
+        unknown = [row.trial for row in rows if row.trial not in known]
+        # The folders first, the study once more after them: an attempt that another driver begins
+        # from here on is the twin of the one that is added, not the one before it.
+        begun = {trial: last_attempt(self.folder, trial) for trial in unknown}
+        known = by_trial(self._study.trials()) if unknown else known
         for order, row in enumerate(rows):
             if row.trial not in known:
-                attempt = last_attempt(self.folder, row.trial) + 1
+                attempt = begun[row.trial] + 1
                 self.study.add_trial(study_trial(row, order, distributions, attempt))
 
     def _enqueue_next(self, trial: FrozenTrial, delay_seconds: float = 0.0) -> None:

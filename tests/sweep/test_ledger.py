@@ -200,6 +200,25 @@ def test_two_drivers_that_enqueue_at_once_make_no_work_twice(folder, url):
     assert closed == {"duplicate": 2 * len(rows), None: len(rows)}
 
 
+def test_a_driver_that_enqueues_slowly_takes_no_trial_that_runs_for_a_second_attempt(folder, url):
+    rows = make_design(folder, 2)
+    slow, quick = (Ledger(folder, make_round(url=url)) for _ in range(2))
+    add, claims = slow.study.add_trial, []
+
+    def add_late(trial):
+        if not claims:
+            quick.enqueue(rows)
+            claims.extend(quick.claim() for _ in rows)
+            for claim in claims:
+                folder.attempt(claim.trial, claim.attempt).mkdir(parents=True)
+        add(trial)
+
+    slow.study.add_trial = add_late
+    slow.enqueue(rows)
+    assert [claim.trial for claim in claims] == [row.trial for row in rows]
+    assert slow.claim() is None
+
+
 def test_no_trial_is_lost_or_done_twice_however_many_workers_die(folder):
     rows = make_design(folder, 100)
     round = make_round(beat="3s")  # who dies before it signs is waited for so long
