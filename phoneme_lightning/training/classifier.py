@@ -6,7 +6,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
@@ -18,9 +17,11 @@ from phoneme_lightning.batch import Batch
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
+from phoneme_lightning.training.averaging import AverageWeights
 from phoneme_lightning.training.metrics import PhoneMetrics, correct_frames
 from phoneme_lightning.training.optimizers import (
     Schedule,
+    drop_gradients,
     keep_new_settings,
     parameter_groups,
     schedule_factor,
@@ -192,7 +193,7 @@ class PhonemeClassifier(LightningModule):
     def configure_callbacks(self) -> Sequence[Callback] | Callback:
         """Average the weights where `ema_decay` asks for it."""
         fitting = self.trainer.state.fn == "fit"
-        return [EMAWeightAveraging(decay=self.ema_decay)] if self.ema_decay and fitting else []
+        return [AverageWeights(self.ema_decay)] if self.ema_decay and fitting else []
 
     def configure_gradient_clipping(
         self,
@@ -209,8 +210,7 @@ class PhonemeClassifier(LightningModule):
         norm = nn.utils.get_total_norm(gradients)
         self.log("train/grad_norm", norm)
         lost = ~norm.isfinite()
-        for gradient in gradients:
-            gradient.masked_fill_(lost, 0.0)
+        drop_gradients(gradients, lost)
         norm = norm.masked_fill(lost, 0.0)
         self.lost_gradients = self.lost_gradients + lost
         self.lost_in_a_row = (self.lost_in_a_row + 1).where(lost, 0)

@@ -4,13 +4,15 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from phoneme_lightning.errors import InputError
 
 __all__ = [
     "Schedule",
+    "drop_gradients",
     "keep_new_settings",
     "parameter_groups",
     "schedule_factor",
@@ -71,14 +73,27 @@ def schedule_factor(
 
 
 def use_fused_kernels(optimizer: Optimizer) -> None:
-    """Let the Adam family update all parameters in one kernel where they are on a GPU.
+    """Let the Adam family read and write everything once, in one kernel, on a CPU or a GPU.
 
     An optimizer whose `fused` or `foreach` was chosen in the config is left as it is.
     """
     for group in optimizer.param_groups:
-        on_gpu = all(parameter.is_cuda for parameter in group["params"])
-        if isinstance(optimizer, Adam) and on_gpu and group["fused"] is group["foreach"] is None:
+        fusible = all(
+            x.device.type in ("cpu", "cuda") and x.is_floating_point() for x in group["params"]
+        )
+        if isinstance(optimizer, Adam) and fusible and group["fused"] is group["foreach"] is None:
             group["fused"] = True
+
+
+def drop_gradients(gradients: list[Tensor], lost: Tensor) -> None:
+    """Set all gradients to zero where they are lost: in a few kernels, and waiting for no GPU.
+
+    Args:
+        gradients: all float32, of one device; changed in place.
+        lost: (), bool, on that device.
+    """
+    # Zero times NaN is NaN, but nothing is left of its bits times zero.
+    torch._foreach_mul_([gradient.view(torch.int32) for gradient in gradients], (~lost).int())
 
 
 def keep_new_settings(checkpoint: dict[str, Any], fresh: Optimizer) -> None:

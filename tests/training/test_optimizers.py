@@ -1,4 +1,4 @@
-"""Schedules by hand, and who is decayed."""
+"""Schedules by hand, who is decayed, and fast ways to the same step."""
 
 import math
 
@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from phoneme_lightning.training.optimizers import parameter_groups, schedule_factor
+from phoneme_lightning.training.optimizers import (
+    drop_gradients,
+    parameter_groups,
+    schedule_factor,
+    use_fused_kernels,
+)
 
 WARMUP, TOTAL = 4, 12
 HALF_ROOT = math.sqrt(0.5)  # cos(pi / 4)
@@ -88,3 +93,44 @@ def test_weights_are_decayed_and_norms_and_biases_are_not():
         share = 0.95 if name in decayed else 1.0  # 1 - learning rate x weight decay
         torch.testing.assert_close(parameter.detach(), share * before[name], msg=name)
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(before) - 2
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_lost_gradients_are_zero_whatever_they_hold(lost):
+    image = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    gradients = [torch.tensor([math.nan, math.inf, -math.inf, -0.5]), image, torch.tensor(math.nan)]
+    before = [gradient.clone() for gradient in gradients]
+    drop_gradients(gradients, torch.tensor(lost))
+    for gradient, was in zip(gradients, before, strict=True):
+        expected = torch.zeros_like(was) if lost else was
+        torch.testing.assert_close(gradient, expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_the_fused_step_is_the_plain_one(kind):
+    def trained(fuse):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+        image = torch.randn(5, 3, 6, 6).contiguous(memory_format=torch.channels_last)
+        net(image)
+        optimizer = kind(parameter_groups(net), lr=0.1, weight_decay=0.1)
+        if fuse:
+            use_fused_kernels(optimizer)
+        assert [bool(group["fused"]) for group in optimizer.param_groups] == [fuse, fuse]
+        for _ in range(3):
+            optimizer.zero_grad()
+            net(image).square().sum().backward()
+            optimizer.step()
+        return list(net.parameters())
+
+    for fused, plain in zip(trained(True), trained(False), strict=True):
+        torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_an_optimizer_that_was_told_how_to_step_is_left_alone():
+    weights = [nn.Parameter(torch.ones(2))]
+    told = torch.optim.AdamW(weights, foreach=True)
+    other = torch.optim.SGD(weights, lr=0.1)
+    for optimizer in (told, other):
+        use_fused_kernels(optimizer)
+        assert not optimizer.param_groups[0]["fused"]
