@@ -98,7 +98,9 @@ class RealFrameSums(torch.autograd.Function):
         to_total, to_squares = over_ranks(gradient.clone())[:-1].chunk(2)
         # An affine map of each channel, which batch norm's kernel does in one pass, in fp32.
         mean, var = torch.zeros_like(to_total), torch.ones_like(to_total)
-        affine = F.batch_norm(image, mean, var, 2.0 * to_squares, to_total, eps=0.0)
+        # (Past F.batch_norm, since that of PyTorch 2.11 refuses an eps of 0.)
+        scale = 2.0 * to_squares
+        affine = torch.batch_norm(image, scale, to_total, mean, var, False, 0.0, 0.0, True)
         return affine.mul_(mask), None
 
 
