@@ -1,6 +1,7 @@
 """What the data rooms hand to the models: a few utterances padded to one length."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from phoneme_lightning.phones import IGNORE_LABEL
 
-__all__ = ["Batch", "frame_mask"]
+__all__ = ["Batch", "clear_padding_", "frame_mask"]
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -23,6 +24,24 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
         (batch, frames), bool: True where a frame is real.
     """
     return torch.arange(frames, device=lengths.device) < lengths[:, None]
+
+
+def clear_padding_(features: Tensor, mask: Tensor) -> Tensor:
+    """Set padding to 0 in place, whatever stands there, NaN too.
+
+    Args:
+        features: (batch, frames, coefficients), float32.
+        mask: (batch, frames), bool: True where a frame is real.
+
+    Returns:
+        The features.
+    """
+    if features.device.type == "cpu" and features.dtype == torch.float32:
+        # As -1 keeps all bits of a number and 0 none. Filling by a mask that is spread over a few
+        # coefficients takes several times as long.
+        features.view(torch.int32).bitwise_and_(-mask.int()[..., None])
+        return features
+    return features.masked_fill_(~mask[..., None], 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +124,22 @@ class Batch:
             delta_maps=None if delta_maps is None else torch.stack(tuple(delta_maps)),
         )
 
+    def with_features(self, features: Tensor) -> Self:
+        """Give the batch with other features of the same frames, whose mask is made already."""
+        changed = copy(self)
+        object.__setattr__(changed, "features", features)
+        return changed
+
     def to(self, device: torch.device | str) -> Self:
-        """Give the batch on another device."""
+        """Give the batch on another device; copying to a GPU is not waited for."""
+        target = torch.device(device)
+        if target == self.features.device:
+            return self
         names = ("features", "labels", "lengths", "utterances", "delta_maps")
         tensors = {name: getattr(self, name) for name in names}
-        moved: dict[str, Any] = {k: v if v is None else v.to(device) for k, v in tensors.items()}
+        ahead = target.type == "cuda"
+        moved: dict[str, Any] = {
+            name: tensor if tensor is None else tensor.to(target, non_blocking=ahead)
+            for name, tensor in tensors.items()
+        }
         return replace(self, **moved)

@@ -1,12 +1,11 @@
 """How the cepstra change: derived coefficients and normalisation, on the batch's device."""
 
-from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from phoneme_lightning.batch import Batch, frame_mask
+from phoneme_lightning.batch import Batch, clear_padding_, frame_mask
 from phoneme_lightning.errors import InputError
 
 __all__ = ["Deltas", "normalise", "temporal_deltas", "with_deltas"]
@@ -31,17 +30,24 @@ def temporal_deltas(features: Tensor, lengths: Tensor) -> Tensor:
     Returns:
         (batch, frames, coefficients), a change per frame; 0 in padding.
     """
-    frames = features.shape[1]
-    steps = torch.arange(-_REACH, frames + _REACH, device=features.device)
-    index = torch.minimum(steps.clamp(min=0), lengths[:, None] - 1)
-    extended = features.take_along_dim(index[..., None], dim=1)
+    return clear_padding_(_slope(features, lengths), frame_mask(lengths, features.shape[1]))
+
+
+def _slope(features: Tensor, lengths: Tensor) -> Tensor:
+    """As `temporal_deltas`, but with anything in padding."""
+    utterances, frames, coefficients = features.shape
+    extended = features.new_empty(utterances, frames + 2 * _REACH, coefficients)
+    extended[:, _REACH:-_REACH] = features
+    extended[:, :_REACH] = features[:, :1]
+    # Behind each utterance's last frame, as often as the regression may see it.
+    row = torch.arange(utterances, device=features.device)[:, None]
+    behind = lengths[:, None] + torch.arange(_REACH, device=features.device)
+    extended[row, _REACH + behind] = features[row, lengths[:, None] - 1]
     slope = torch.zeros_like(features)
     for k in range(1, _REACH + 1):
         ahead = extended[:, _REACH + k : _REACH + k + frames]
-        behind = extended[:, _REACH - k : _REACH - k + frames]
-        slope = slope + k * (ahead - behind)
-    slope = slope / (2 * sum(k * k for k in range(1, _REACH + 1)))
-    return slope.where(frame_mask(lengths, frames)[..., None], 0.0)
+        slope.add_(ahead - extended[:, _REACH - k : _REACH - k + frames], alpha=k)
+    return slope.div_(2 * sum(k * k for k in range(1, _REACH + 1)))
 
 
 def with_deltas(batch: Batch, kind: Deltas) -> Batch:
@@ -62,10 +68,10 @@ def with_deltas(batch: Batch, kind: Deltas) -> Batch:
     """
     if kind == "none":
         return batch
-    cepstra = batch.features.where(batch.mask[..., None], 0.0)
+    cepstra = batch.features
     if kind == "temporal":
-        deltas = temporal_deltas(cepstra, batch.lengths)
-        added = torch.cat([deltas, temporal_deltas(deltas, batch.lengths)], dim=-1)
+        deltas = _slope(cepstra, batch.lengths)
+        added = [deltas, _slope(deltas, batch.lengths)]
     elif batch.delta_maps is None:
         raise InputError(
             "data.deltas is 'file', but this corpus has no deltas of its own: "
@@ -74,8 +80,8 @@ def with_deltas(batch: Batch, kind: Deltas) -> Batch:
     else:
         # Features, like all that is made from them, stay float32 where autocast is on.
         with torch.autocast(cepstra.device.type, enabled=False):
-            added = cepstra @ batch.delta_maps
-    return replace(batch, features=torch.cat([cepstra, added], dim=-1))
+            added = [cepstra @ batch.delta_maps]
+    return batch.with_features(clear_padding_(torch.cat([cepstra, *added], dim=-1), batch.mask))
 
 
 def normalise(batch: Batch) -> Batch:
@@ -90,14 +96,12 @@ def normalise(batch: Batch) -> Batch:
     Returns:
         The batch with the normalised features; 0 in padding.
     """
-    real = batch.mask[..., None]
-    features = batch.features.where(real, 0.0)
+    features = clear_padding_(batch.features.clone(), batch.mask)
     count = batch.lengths[:, None, None]
     mean = features.sum(dim=1, keepdim=True) / count
-    centred = (features - mean).where(real, 0.0)
+    centred = clear_padding_(features.sub_(mean), batch.mask)
     variance = centred.square().sum(dim=1, keepdim=True) / (count - 1).clamp(min=1)
     deviation = variance.sqrt()
     # What rounding the mean leaves of a constant is not a deviation.
     constant = deviation <= 1e-5 * mean.abs() + 1e-8
-    scaled = torch.where(constant, 0.0, centred / deviation.where(~constant, 1.0))
-    return replace(batch, features=scaled)
+    return batch.with_features(centred.mul_(deviation.reciprocal().masked_fill_(constant, 0.0)))

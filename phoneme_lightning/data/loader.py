@@ -1,27 +1,26 @@
-"""A loader from frame store to batches that knows how far it has come."""
+"""A loader of batches that knows how far it has come."""
 
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
 from phoneme_lightning.batch import Batch
-from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.sampler import BucketSampler
-from phoneme_lightning.phones import IGNORE_LABEL
 
 __all__ = ["BatchLoader"]
 
 
 class BatchLoader:
-    """Iterate over the batches of an epoch, straight from the memory-mapped store.
+    """Iterate over the batches of an epoch, each gathered when it is asked for.
 
-    There are no worker processes: a batch is a copy of a few hundred kilobytes. In place of them
-    it can stop and go on: `state_dict` holds how many batches of which epoch were handed out, so
-    that a fit killed in mid-epoch goes on with the very next batch.
+    There are no worker processes: a batch is a copy of a few hundred kilobytes, and a GPU is given
+    the next one while it still computes. In place of them it can stop and go on: `state_dict` holds
+    how many batches of which epoch were handed out, so that a fit killed in mid-epoch goes on with
+    the very next batch.
 
     Args:
-        store: the frame store.
+        frames: of the store.
         positions: the split's utterances, positions in the store.
         sampler: draws batches as positions into `positions`.
         delta_maps: whether batches carry the corpus's own delta maps.
@@ -29,14 +28,14 @@ class BatchLoader:
 
     def __init__(
         self,
-        store: FrameStore,
+        frames: Frames,
         positions: np.ndarray,
         sampler: BucketSampler,
         *,
         delta_maps: bool = False,
     ) -> None:
-        self.store, self.positions, self.sampler, self.delta_maps = (
-            store,
+        self.frames, self.positions, self.sampler, self.delta_maps = (
+            frames,
             positions,
             sampler,
             delta_maps,
@@ -56,24 +55,7 @@ class BatchLoader:
         for index, rows in enumerate(self.sampler):
             if index >= first:
                 self._state = {"epoch": epoch, "batches": (index + 1) % len(self)}
-                yield self.collate(self.positions[rows])
-
-    def collate(self, positions: np.ndarray) -> Batch:
-        """Copy these utterances of the store into one padded batch."""
-        spans = [slice(self.store.offsets[p], self.store.offsets[p + 1]) for p in positions]
-        return Batch.collate(
-            [torch.from_numpy(self.store.features[span].copy()) for span in spans],
-            [self._labels(span) for span in spans],
-            positions.tolist(),
-            [torch.from_numpy(self.store.delta_maps[p].copy()) for p in positions]
-            if self.delta_maps and self.store.delta_maps is not None
-            else None,
-        )
-
-    def _labels(self, span: slice) -> torch.Tensor:
-        labels = self.store.labels[span].astype(np.int64)
-        labels[labels < 0] = IGNORE_LABEL
-        return torch.from_numpy(labels)
+                yield self.frames.gather(self.positions[rows], delta_maps=self.delta_maps)
 
     def state_dict(self) -> dict[str, int]:
         """Give the batches handed out in this epoch; 0 when the epoch is over."""

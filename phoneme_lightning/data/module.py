@@ -18,6 +18,7 @@ from phoneme_lightning.data.augment import (
     time_stretch,
 )
 from phoneme_lightning.data.deltas import Deltas, normalise, with_deltas
+from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.loader import BatchLoader
 from phoneme_lightning.data.sampler import BucketSampler, seed_of
 from phoneme_lightning.errors import InputError
@@ -75,6 +76,7 @@ class PhonemeDataModule(LightningDataModule):
             seed,
         )
         self._store: FrameStore | None = None
+        self._frames: Frames | None = None
         self._train: BatchLoader | None = None
         self._resume: dict[str, int] | None = None
 
@@ -89,6 +91,14 @@ class PhonemeDataModule(LightningDataModule):
                     "use temporal"
                 )
         return self._store
+
+    @property
+    def frames(self) -> Frames:
+        """The store's frames where the trainer's device takes them best."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if self._frames is None or self._frames.wanted_on != device:
+            self._frames = Frames(self.store, device)
+        return self._frames
 
     @property
     def resolved_corpus(self) -> str:
@@ -138,7 +148,7 @@ class PhonemeDataModule(LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        return BatchLoader(self.store, positions, sampler, delta_maps=self.deltas == "file")
+        return BatchLoader(self.frames, positions, sampler, delta_maps=self.deltas == "file")
 
     def train_dataloader(self) -> BatchLoader:
         """Give the training batches, in a new order each epoch; after a resume, those left."""

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 
 from phoneme_lightning.corpora.store import FrameStore
-from phoneme_lightning.data.loader import BatchLoader
+from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.module import prepare
-from phoneme_lightning.data.sampler import BucketSampler
 from phoneme_lightning.inference.load import load_classifier
 
 __all__ = ["predict_utterance"]
@@ -27,9 +26,7 @@ def predict_utterance(checkpoint: str | Path, store: FrameStore, position: int) 
     """
     classifier, config = load_classifier(checkpoint)
     deltas = config["data"]["deltas"]
-    alone = np.array([position])
-    sampler = BucketSampler(store.lengths[alone], 1, shuffle=False)
-    batch = next(iter(BatchLoader(store, alone, sampler, delta_maps=deltas == "file")))
+    batch = Frames(store).gather(np.array([position]), delta_maps=deltas == "file")
     with torch.inference_mode():
         logits: torch.Tensor = classifier(prepare(batch, deltas))
     classes: np.ndarray = logits[0].argmax(-1).to(torch.uint8).numpy()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.loader import BatchLoader
 from phoneme_lightning.data.sampler import BucketSampler
 from phoneme_lightning.phones import IGNORE_LABEL
@@ -15,7 +16,7 @@ def loader_of(store, positions=None, *, shuffle=True, epoch=0, delta_maps=False)
     positions = np.arange(len(store)) if positions is None else positions
     sampler = BucketSampler(store.lengths[positions], 120, shuffle=shuffle)
     sampler.set_epoch(epoch)
-    return BatchLoader(store, positions, sampler, delta_maps=delta_maps)
+    return BatchLoader(Frames(store), positions, sampler, delta_maps=delta_maps)
 
 
 def utterances(batches):
@@ -57,7 +58,7 @@ def test_a_frame_without_a_label_is_ignored_wherever_it_stands(tiny_store):
     labels[tiny_store.offsets[4]] = -1
     np.save(tiny_store.path / "labels.npy", labels)
     store = type(tiny_store)(tiny_store.path)
-    batch = loader_of(store).collate(np.array([2, 4]))
+    batch = Frames(store).gather(np.array([2, 4]))
     for row, position in enumerate([2, 4]):
         start, stop = store.offsets[position : position + 2]
         expected = np.where(labels[start:stop] < 0, IGNORE_LABEL, labels[start:stop])
