@@ -58,9 +58,25 @@ def macro_f1(confusion: Tensor) -> Tensor:
     return f1[true > 0].mean()
 
 
-def _collapse(frames: np.ndarray) -> bytes:
-    """Take each run of one class as one phone: (frames,), uint8 -> a byte a phone."""
-    return bytes(frames[np.diff(frames, prepend=~frames[:1]) != 0])
+def _phones(frames: np.ndarray, counts: np.ndarray) -> list[bytes]:
+    """Take each run of one class as one phone.
+
+    Args:
+        frames: all utterances' classes end to end, (frames,), uint8.
+        counts: frames of each utterance, (utterances,), int64.
+
+    Returns:
+        Of each utterance, a byte a phone.
+    """
+    ends = counts.cumsum()
+    begins = ends - counts
+    changes = np.ones(len(frames), dtype=bool)
+    changes[1:] = frames[1:] != frames[:-1]
+    changes[begins[counts > 0]] = True
+    first = np.flatnonzero(changes)
+    phones = frames[first].tobytes()
+    spans = zip(np.searchsorted(first, begins), np.searchsorted(first, ends), strict=True)
+    return [phones[begin:end] for begin, end in spans]
 
 
 class PhoneMetrics(Metric):
@@ -76,9 +92,8 @@ class PhoneMetrics(Metric):
       egs/timit/s5/run.sh: it "is scored"). One wrong frame inside a phone costs two edits, so
       without smoothing this rate is no match for a recogniser's.
 
-    The confusion matrix is counted here, not by torchmetrics, whose own waits for the device (it
-    drops ignored frames by boolean indexing) and under deterministic algorithms needs memory of
-    frames x classes^2. `update` still waits once, to count edits: keep it to validation and test.
+    An update only keeps the classes, 4 bytes a frame on the device, and does not wait for it;
+    `compute` waits once and counts them all.
 
     Args:
         num_classes: how many classes there are, at most 256.
@@ -92,9 +107,7 @@ class PhoneMetrics(Metric):
 
     is_differentiable = False
     full_state_update = False
-    _counts: Tensor
-    _edits: Tensor
-    _phones: Tensor
+    _places: list[Tensor] | Tensor
     _by_utterance: list[Tensor] | Tensor
 
     def __init__(self, num_classes: int = NUM_PHONES) -> None:
@@ -102,20 +115,19 @@ class PhoneMetrics(Metric):
         self.num_classes = num_classes
         self.confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self.utterances = torch.zeros(0, 3, dtype=torch.int64)
-        # One place more than the matrix has: there go the frames that do not count.
-        self.add_state("_counts", torch.zeros(num_classes**2 + 1, dtype=torch.int64), "sum")
-        self.add_state("_edits", torch.tensor(0), "sum")
-        self.add_state("_phones", torch.tensor(0), "sum")
+        # Of each frame its place in the flattened confusion matrix; -1 where it does not count.
+        self.add_state("_places", [], "cat")
         self.add_state("_by_utterance", [], "cat")
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was counted; a rank that gets no batch still has rows to give: none."""
+        """Forget what was seen; a rank that gets no batch still has rows to give: none."""
         super().reset()
+        self._places = [torch.zeros(0, dtype=torch.int32, device=self.device)]
         self._by_utterance = [torch.zeros(0, 3, dtype=torch.int64, device=self.device)]
 
     def update(self, predictions: Tensor, batch: Batch) -> None:
-        """Count a batch.
+        """Keep a batch to be counted.
 
         Args:
             predictions: (batch, frames, classes) scores or (batch, frames) classes.
@@ -123,25 +135,26 @@ class PhoneMetrics(Metric):
         """
         classes = _classes(predictions)
         counted = batch.labels != IGNORE_LABEL
-        place = (batch.labels * self.num_classes + classes).where(counted, self.num_classes**2)
-        self._counts.scatter_add_(0, place.flatten(), torch.ones_like(place).flatten())
         right = (classes == batch.labels) & counted
+        places = (batch.labels * self.num_classes + classes).where(counted, -1)
         rows = torch.stack([batch.utterances, counted.sum(dim=1), right.sum(dim=1)], dim=1)
+        self._places = [*self._places, places.flatten().int()]
         self._by_utterance = [*self._by_utterance, rows]
-
-        columns = torch.stack([classes, batch.labels, counted]).to(torch.uint8).cpu().numpy()
-        for predicted, label, kept in zip(*columns, strict=True):
-            phones = _collapse(label[kept == 1])
-            self._phones += len(phones)
-            self._edits += Levenshtein.distance(phones, _collapse(predicted[kept == 1]))
 
     def compute(self) -> dict[str, Tensor]:
         """Give the scores, and set `confusion` and `utterances`."""
-        self.confusion = self._counts[:-1].view(self.num_classes, self.num_classes).clone()
-        rows = dim_zero_cat(self._by_utterance)
+        places, rows = dim_zero_cat(self._places).cpu().numpy(), dim_zero_cat(self._by_utterance)
+        places, counts = places[places >= 0], rows[:, 1].cpu().numpy()
+        shape = (self.num_classes, self.num_classes)
+        confusion = np.bincount(places, minlength=self.num_classes**2).reshape(shape)
+        self.confusion = torch.from_numpy(confusion).to(rows.device)
         self.utterances = rows[rows[:, 0].argsort()]
+        label, predicted = (x.astype(np.uint8) for x in np.divmod(places, self.num_classes))
+        phones = _phones(label, counts)
+        edits = sum(map(Levenshtein.distance, phones, _phones(predicted, counts)))
+        edits_and_phones = torch.tensor([edits, sum(map(len, phones))], device=rows.device)
         return {
             "frame_accuracy": self.confusion.trace() / self.confusion.sum(),
             "macro_f1": macro_f1(self.confusion),
-            "phone_error_rate": self._edits / self._phones,
+            "phone_error_rate": edits_and_phones[0] / edits_and_phones[1],
         }

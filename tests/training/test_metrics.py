@@ -98,8 +98,10 @@ def test_scores_and_classes_give_the_same() -> None:
 
 
 def test_frames_without_a_label_count_nowhere() -> None:
-    predictions, batch = make_batch([([0, 1, 2], [0, 4, 2])])
-    batch.labels[0, 1] = IGNORE_LABEL
+    """Nor does an utterance without any, first, last or between others."""
+    nothing = ([3, 3], [0, 1])
+    predictions, batch = make_batch([nothing, ([0, 1, 2], [0, 4, 2]), nothing, ([2], [2]), nothing])
+    batch.labels[1, 1] = batch.labels[::2] = IGNORE_LABEL
     metrics = PhoneMetrics(CLASSES)
     metrics.update(predictions, batch)
     assert {name: float(x) for name, x in metrics.compute().items()} == {
@@ -107,6 +109,19 @@ def test_frames_without_a_label_count_nowhere() -> None:
         "macro_f1": 1.0,
         "phone_error_rate": 0.0,
     }
+
+
+@pytest.mark.gpu
+def test_an_update_does_not_wait_for_the_gpu() -> None:
+    predictions, batch = make_batch([([0, 1, 2], [0, 4, 2])])
+    predictions, batch = predictions.cuda(), batch.to("cuda")
+    metrics = PhoneMetrics(CLASSES).cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        metrics.update(predictions, batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert metrics.compute()["frame_accuracy"].is_cuda
 
 
 PER_RANK: list[Pairs] = [[([0, 1, 2, 2], [0, 0, 2, 1])], [([3, 3], [3, 1]), ([4], [4])]]
