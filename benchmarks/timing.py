@@ -8,13 +8,13 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
-__all__ = ["NETS", "Side", "finish", "options", "take_turns"]
+__all__ = ["NETS", "Side", "finish", "options", "print_table", "take_turns"]
 
 NETS = ("RNN", "CRNN", "CNN", "Transformer")
 
@@ -91,13 +91,17 @@ def take_turns(contenders: Mapping[str, Callable[[], float]], repetitions: int) 
     return best
 
 
-def finish(rows: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> None:
-    """Print rows as a table, numbers rounded to four digits, and then the result as JSON."""
-    rows = list(rows)
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table, numbers rounded to four digits."""
     cells = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         print("  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)))
+
+
+def finish(rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> None:
+    """Print the rows as a table, and then the result as one line of JSON."""
+    print_table(rows)
     print(json.dumps(result))
 
 

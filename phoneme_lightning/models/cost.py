@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from phoneme_lightning.models.base import Backbone
 
-__all__ = ["count_parameters", "mflops_per_frame"]
+__all__ = ["count_parameters", "mflops_by_operator", "mflops_per_frame"]
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -20,23 +20,37 @@ def count_parameters(module: nn.Module) -> int:
 def mflops_per_frame(backbone: Backbone, frames: int = 256) -> float:
     """Count the arithmetic of a forward pass over one utterance, in millions a frame.
 
+    Args:
+        backbone: the network.
+        frames: frames of the utterance: attention costs more a frame in a longer one.
+
+    Returns:
+        MFLOP a frame; see `mflops_by_operator`.
+    """
+    return sum(mflops_by_operator(backbone, frames).values())
+
+
+def mflops_by_operator(backbone: Backbone, frames: int = 256) -> dict[str, float]:
+    """Count the arithmetic of a forward pass over one utterance, operator by operator.
+
     Matrix products, convolutions and attention count, a multiplication and its addition as two;
     training takes about three times as much. A copy on the CPU does the work: neither the
     backbone's mode nor any random state changes.
 
     Args:
         backbone: the network.
-        frames: frames of the utterance: attention costs more a frame in a longer one.
+        frames: frames of the utterance.
 
     Returns:
-        MFLOP a frame.
+        Name of PyTorch's operator -> MFLOP a frame.
     """
     twin = copy.deepcopy(backbone).cpu().eval()
     features = torch.zeros(1, frames, backbone.num_features)
     counter = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH)
     with torch.no_grad(), counter:
         twin(features, torch.tensor([frames]))
-    return counter.get_total_flops() / frames / 1e6
+    counted = counter.get_flop_counts()["Global"]
+    return {str(operator): flops / frames / 1e6 for operator, flops in counted.items()}
 
 
 def lstm_flops(
