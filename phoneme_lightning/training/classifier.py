@@ -18,6 +18,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
 from phoneme_lightning.training.averaging import AverageWeights
+from phoneme_lightning.training.compiling import compile_parts
 from phoneme_lightning.training.metrics import PhoneMetrics, correct_frames
 from phoneme_lightning.training.optimizers import (
     Schedule,
@@ -27,6 +28,7 @@ from phoneme_lightning.training.optimizers import (
     schedule_factor,
     use_fused_kernels,
 )
+from phoneme_lightning.training.run import say
 
 __all__ = ["PhonemeClassifier", "Predictions"]
 
@@ -135,8 +137,11 @@ class PhonemeClassifier(LightningModule):
         self.log("step", float(self.trainer.global_step))
 
     def on_fit_start(self) -> None:
-        """Count lost gradients on the device."""
+        """Count lost gradients on the device; compile where that was asked for and works."""
         self.lost_gradients = self.lost_in_a_row = torch.tensor(0, device=self.device)
+        if getattr(self.trainer, "compile", False):
+            parts = compile_parts(self.backbone, self.device)
+            say(f"torch.compile makes code for {parts} parts of the backbone")
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew: a validation that was cut off must not be counted twice."""

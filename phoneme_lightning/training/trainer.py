@@ -8,7 +8,14 @@ from lightning.pytorch.accelerators import Accelerator, CUDAAccelerator
 
 from phoneme_lightning.errors import InputError
 
-__all__ = ["TRAINER_DEFAULTS", "PhonemeTrainer", "Precision", "check_options", "resolve_precision"]
+__all__ = [
+    "TRAINER_DEFAULTS",
+    "PhonemeTrainer",
+    "Precision",
+    "allow_tf32",
+    "check_options",
+    "resolve_precision",
+]
 
 TRAINER_DEFAULTS = {
     "devices": 1,
@@ -49,6 +56,19 @@ def resolve_precision(precision: Precision, accelerator: str | Accelerator = "au
     return "bf16-mixed" if has_bf16 and accelerator in ("auto", "cpu") else "32-true"
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Choose what fp32 products, convolutions and recurrent layers on a GPU are calculated in.
+
+    (By the older of PyTorch's two ways to say so: Lightning reads that one, which fails once the
+    newer was used.)
+
+    Args:
+        allowed: TF32, with 10 bits of mantissa and many times the rate, in place of all 23 bits.
+    """
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 def check_options(options: Any) -> None:
     """Refuse settings of the trainer that would fail late or go wrong.
 
@@ -72,13 +92,21 @@ def check_options(options: Any) -> None:
 
 
 class PhonemeTrainer(Trainer):
-    """Lightning's trainer, but for `precision`.
+    """Lightning's trainer, but for `precision` and `compile`.
 
     Args:
         precision: what to calculate in; auto takes bf16-mixed where the hardware has it, 16-mixed
-            on a GPU that has not, and 32-true elsewhere.
+            on a GPU that has not, and 32-true elsewhere. What stays fp32 is TF32 on a GPU, but
+            not where 32-true is asked for.
+        compile: make kernels for a fit by torch.compile, of a Transformer's layers and a CRNN's
+            norms, where that works; the first steps take a minute longer.
     """
 
-    def __init__(self, *, precision: Precision = "auto", **kwargs: Any) -> None:
+    def __init__(
+        self, *, precision: Precision = "auto", compile: bool = False, **kwargs: Any
+    ) -> None:
         resolved = resolve_precision(precision, kwargs.get("accelerator", "auto"))
         super().__init__(precision=cast(Any, resolved), **kwargs)
+        self.compile = compile
+        if isinstance(self.accelerator, CUDAAccelerator):
+            allow_tf32(resolved != "32-true")

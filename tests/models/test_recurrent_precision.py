@@ -76,9 +76,9 @@ class Calls(TorchFunctionMode):
 def test_weights_are_cast_as_one_piece_and_their_gradients_stay_fp32(
     kind: type[nn.LSTM] | type[nn.GRU], autocast: torch.dtype | None
 ) -> None:
-    layer = kind(7, 5, batch_first=True)
+    layer = kind(8, 5, batch_first=True)
     with Calls() as calls, torch.autocast("cpu", autocast, enabled=autocast is not None):
-        outputs = run_layer(layer, torch.randn(3, 9, 7, dtype=torch.bfloat16))
+        outputs = run_layer(layer, torch.randn(3, 9, 8, dtype=torch.bfloat16))
     assert outputs.dtype == torch.bfloat16
     assert {weight.dtype for weight in calls.weights} == {torch.bfloat16}
     starts = [weight.storage_offset() for weight in calls.weights]
@@ -90,6 +90,15 @@ def test_weights_are_cast_as_one_piece_and_their_gradients_stay_fp32(
         assert weight.grad is not None
         assert weight.grad.dtype == torch.float32
         assert weight.grad.any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_odd_size_of_the_inputs_changes_nothing(kind: type[nn.LSTM] | type[nn.GRU]) -> None:
+    layer, inputs = kind(7, 5, batch_first=True), torch.randn(3, 9, 7)
+    low, full = run_layer(layer, inputs.bfloat16()), run_layer(layer, inputs)
+    torch.testing.assert_close(low.float(), full, atol=0.02, rtol=0.02)
+    gradients = [torch.autograd.grad(x.float().sum(), layer.weight_ih_l0)[0] for x in (low, full)]
+    torch.testing.assert_close(*gradients, atol=0.2, rtol=0.05)
 
 
 @pytest.mark.parametrize("kind", KINDS)
