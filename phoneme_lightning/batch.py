@@ -10,7 +10,7 @@ from torch import Tensor
 
 from phoneme_lightning.phones import IGNORE_LABEL
 
-__all__ = ["Batch", "clear_padding_", "frame_mask"]
+__all__ = ["Batch", "frame_mask", "keep_only", "keep_only_"]
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -26,22 +26,35 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     return torch.arange(frames, device=lengths.device) < lengths[:, None]
 
 
-def clear_padding_(features: Tensor, mask: Tensor) -> Tensor:
-    """Set padding to 0 in place, whatever stands there, NaN too.
+def keep_only(features: Tensor, kept: Tensor) -> Tensor:
+    """Give 0 in place of what is not kept, whatever stands there, NaN too.
 
     Args:
         features: (batch, frames, coefficients), float32.
-        mask: (batch, frames), bool: True where a frame is real.
+        kept: bool, of a shape that spreads over the features'.
 
     Returns:
-        The features.
+        As the features.
     """
-    if features.device.type == "cpu" and features.dtype == torch.float32:
-        # As -1 keeps all bits of a number and 0 none. Filling by a mask that is spread over a few
-        # coefficients takes several times as long.
-        features.view(torch.int32).bitwise_and_(-mask.int()[..., None])
+    if _by_bits(features):
+        return (features.view(torch.int32) & -kept.int()).view(torch.float32)
+    return features.where(kept, 0.0)
+
+
+def keep_only_(features: Tensor, kept: Tensor) -> Tensor:
+    """As `keep_only`, but in place."""
+    if _by_bits(features):
+        features.view(torch.int32).bitwise_and_(-kept.int())
         return features
-    return features.masked_fill_(~mask[..., None], 0.0)
+    return features.masked_fill_(~kept, 0.0)
+
+
+def _by_bits(features: Tensor) -> bool:
+    """Whether to clear bits: -1 keeps all of a number's, 0 none.
+
+    On a CPU choosing by a mask that is spread over a few coefficients takes three times as long.
+    """
+    return features.device.type == "cpu" and features.dtype == torch.float32
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from phoneme_lightning.batch import Batch, clear_padding_, frame_mask
+from phoneme_lightning.batch import Batch, frame_mask, keep_only, keep_only_
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.phones import IGNORE_LABEL
 
@@ -89,7 +89,7 @@ def time_stretch(batch: Batch, stretch: float, generator: Generator) -> Batch:
     features = left.lerp(right, (rest / gaps)[..., None])
     return replace(
         batch,
-        features=clear_padding_(features, mask),
+        features=keep_only_(features, mask[..., None]),
         labels=batch.labels.gather(1, nearest).where(mask, IGNORE_LABEL),
         lengths=lengths,
         num_frames=sum(on_host),
@@ -111,7 +111,7 @@ def add_noise(batch: Batch, deviation: float, generator: Generator) -> Batch:
         return batch
     x = batch.features
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return batch.with_features(x + clear_padding_(noise.mul_(deviation), batch.mask))
+    return batch.with_features(x + keep_only_(noise.mul_(deviation), batch.mask[..., None]))
 
 
 def _spans(count: int, longest: Tensor, sizes: Tensor, places: int, generator: Generator) -> Tensor:
@@ -132,9 +132,9 @@ def _spans(count: int, longest: Tensor, sizes: Tensor, places: int, generator: G
     widths = torch.minimum((draw[0] * (longest + 1)).long(), longest)
     room = sizes - widths
     starts = torch.minimum((draw[1] * (room + 1)).long(), room)
-    place = torch.arange(places, device=sizes.device)[:, None]
-    inside = (place >= starts[:, None]) & (place < (starts + widths)[:, None])
-    return inside.any(dim=-1)
+    place = torch.arange(places, device=sizes.device)
+    since = place - starts[..., None]
+    return ((since >= 0) & (since < widths[..., None])).any(dim=1)
 
 
 def mask_time(batch: Batch, count: int, max_frames: int, generator: Generator) -> Batch:
@@ -155,7 +155,7 @@ def mask_time(batch: Batch, count: int, max_frames: int, generator: Generator) -
     sizes = batch.lengths[:, None]
     longest = (sizes * _MAX_MASKED_SHARE).long().clamp(max=max_frames)
     hidden = _spans(count, longest, sizes, batch.features.shape[1], generator)
-    return batch.with_features(clear_padding_(batch.features.clone(), ~hidden))
+    return batch.with_features(keep_only(batch.features, ~hidden[..., None]))
 
 
 def mask_coefficients(batch: Batch, count: int, max_bands: int, generator: Generator) -> Batch:
@@ -178,5 +178,4 @@ def mask_coefficients(batch: Batch, count: int, max_bands: int, generator: Gener
     sizes = torch.full_like(batch.lengths, coefficients // blocks)[:, None]
     longest = sizes.clamp(max=max_bands)
     hidden = _spans(count, longest, sizes, coefficients // blocks, generator).repeat(1, blocks)
-    hidden = hidden[:, None] & batch.mask[..., None]
-    return batch.with_features(batch.features.masked_fill(hidden, 0.0))
+    return batch.with_features(keep_only(batch.features, ~hidden[:, None]))

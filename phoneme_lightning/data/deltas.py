@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from phoneme_lightning.batch import Batch, clear_padding_, frame_mask
+from phoneme_lightning.batch import Batch, frame_mask, keep_only, keep_only_
 from phoneme_lightning.errors import InputError
 
 __all__ = ["Deltas", "normalise", "temporal_deltas", "with_deltas"]
@@ -30,7 +30,8 @@ def temporal_deltas(features: Tensor, lengths: Tensor) -> Tensor:
     Returns:
         (batch, frames, coefficients), a change per frame; 0 in padding.
     """
-    return clear_padding_(_slope(features, lengths), frame_mask(lengths, features.shape[1]))
+    mask = frame_mask(lengths, features.shape[1])
+    return keep_only_(_slope(features, lengths), mask[..., None])
 
 
 def _slope(features: Tensor, lengths: Tensor) -> Tensor:
@@ -81,7 +82,8 @@ def with_deltas(batch: Batch, kind: Deltas) -> Batch:
         # Features, like all that is made from them, stay float32 where autocast is on.
         with torch.autocast(cepstra.device.type, enabled=False):
             added = [cepstra @ batch.delta_maps]
-    return batch.with_features(clear_padding_(torch.cat([cepstra, *added], dim=-1), batch.mask))
+    features = torch.cat([cepstra, *added], dim=-1)
+    return batch.with_features(keep_only_(features, batch.mask[..., None]))
 
 
 def normalise(batch: Batch) -> Batch:
@@ -96,10 +98,11 @@ def normalise(batch: Batch) -> Batch:
     Returns:
         The batch with the normalised features; 0 in padding.
     """
-    features = clear_padding_(batch.features.clone(), batch.mask)
+    real = batch.mask[..., None]
+    features = keep_only(batch.features, real)
     count = batch.lengths[:, None, None]
     mean = features.sum(dim=1, keepdim=True) / count
-    centred = clear_padding_(features.sub_(mean), batch.mask)
+    centred = keep_only_(features.sub_(mean), real)
     variance = centred.square().sum(dim=1, keepdim=True) / (count - 1).clamp(min=1)
     deviation = variance.sqrt()
     # What rounding the mean leaves of a constant is not a deviation.

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phoneme_lightning.batch import Batch, clear_padding_
+from phoneme_lightning.batch import Batch, keep_only_
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.phones import IGNORE_LABEL
 
@@ -104,7 +104,7 @@ class Frames:
             if delta_maps and self._delta_maps is not None
             else None,
         )
-        clear_padding_(batch.features, batch.mask)
+        keep_only_(batch.features, batch.mask[..., None])
         batch.labels.masked_fill_(~batch.mask | (batch.labels < 0), IGNORE_LABEL)
         return batch
 
