@@ -11,6 +11,7 @@ validation accuracies stand side by side.
 """
 
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -19,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fits import choose_device, draw_lengths, machine, make_batch, make_classifier, set_up
+from fits import choose_device, machine, make_classifier, set_up
 from memory import make_random_store
+from random_batches import draw_lengths, make_batch
 from timing import NETS, finish, options
 
 from phoneme_lightning.training.curves import read_metrics
@@ -87,13 +89,11 @@ def fitted_accuracy(
             "wandb.mode": "disabled",
         }
         config = Path(__file__).parents[1] / "configs" / "rnn.yaml"
-        code = (
-            f"import torch; torch.set_num_threads({threads}); "
-            "from phoneme_lightning.cli import main; main()"
-        )
+        program = str(Path(sys.executable).with_name("phoneme-cli"))
         done = subprocess.run(
-            [sys.executable, "-c", code, "fit", f"--config={config}"]
+            [program, "fit", f"--config={config}"]
             + [f"--{key}={value}" for key, value in settings.items()],
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -129,6 +129,7 @@ def compare_fits(store: Path, given: Any) -> dict[str, Any]:
 def main() -> None:
     """Print a row a net and mode, then the fits, and a line of JSON."""
     parser = options(__doc__)
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
     parser.add_argument("--store", type=Path, default=Path("data/libriphone"))
     parser.add_argument("--steps", type=int, default=400, help="of each fit")
     parser.add_argument("--seeds", type=int, default=3, help="fits in each precision; 0: none")
@@ -138,9 +139,11 @@ def main() -> None:
         given.steps, given.seeds, given.frames_per_batch = 2, 1, 600
     set_up(given.threads, ours=True)
     device = choose_device(given.device)
-    frames = 300 if given.quick else 4_000
+    frames = 100 if given.quick else 4_000
     rows = [
-        difference(net, mode, frames, device) for net in NETS for mode in ("evaluation", "training")
+        difference(net, mode, frames, device)
+        for net in given.nets
+        for mode in ("evaluation", "training")
     ]
     result = {**machine(given.device), "differences": rows}
     with tempfile.TemporaryDirectory() as folder:

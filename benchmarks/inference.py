@@ -11,7 +11,7 @@ one utterance of 617 frames, the mean of libriphone, by itself.
 from functools import partial
 from typing import Any
 
-from timing import NETS, Side, finish, options, take_turns
+from timing import NETS, Side, finish, options, take_turns, two_sides
 
 __all__ = ["main"]
 
@@ -66,17 +66,13 @@ def main() -> None:
     given = parser.parse_args()
     if given.quick:
         given.frames_per_batch, given.passes, given.repetitions = [1_000], 1, 1
-    with (
-        Side(given.threads, ours=True) as ours,
-        Side(given.threads, ours=False) as theirs,
-    ):
-        sides = {"ours": ours, "theirs": theirs}
+    with two_sides(given) as sides:
         rows = [
             measure(sides, net, frames, given)
             for net in given.nets
             for frames in (UTTERANCE, *given.frames_per_batch)
         ]
-        machine = ours("fits:machine", given.device)
+        machine = sides["ours"]("fits:machine", given.device)
     finish(rows, {**machine, "rows": rows})
 
 

@@ -22,15 +22,14 @@ from fits import (
     During,
     Stopwatch,
     choose_device,
-    draw_lengths,
     fit,
     machine,
-    make_batch,
     make_classifier,
     set_up,
     training_rate,
 )
 from operators import Traffic, make_profile, time_by_group
+from random_batches import draw_lengths, make_batch
 from timing import NETS, finish, options, print_table, take_turns
 
 from phoneme_lightning.models.cost import mflops_by_operator

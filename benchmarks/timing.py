@@ -8,13 +8,14 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
-__all__ = ["NETS", "Side", "finish", "options", "print_table", "take_turns"]
+__all__ = ["NETS", "Side", "finish", "options", "print_table", "take_turns", "two_sides"]
 
 NETS = ("RNN", "CRNN", "CNN", "Transformer")
 
@@ -61,6 +62,22 @@ class Side:
 
     def __exit__(self, *error: object) -> None:
         self.executor.shutdown()
+
+
+@contextmanager
+def two_sides(given: argparse.Namespace) -> Iterator[dict[str, Side]]:
+    """Give "ours" and "theirs", each in its own process; in a trial run one process does for both.
+
+    Args:
+        given: options of the program.
+    """
+    with ExitStack() as stack:
+        ours = stack.enter_context(Side(given.threads, ours=True))
+        if given.quick:
+            yield {"ours": ours, "theirs": ours}
+        else:
+            theirs = stack.enter_context(Side(given.threads, ours=False))
+            yield {"ours": ours, "theirs": theirs}
 
 
 def _set_up(threads: int, ours: bool) -> None:

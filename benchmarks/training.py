@@ -16,7 +16,7 @@ Speeds are real frames a second, the best of several turns.
 from functools import partial
 from typing import Any
 
-from timing import NETS, Side, finish, options, take_turns
+from timing import NETS, Side, finish, options, take_turns, two_sides
 
 __all__ = ["main"]
 
@@ -78,18 +78,14 @@ def main() -> None:
     if given.quick:
         given.frames_per_batch, given.packed_frames = [100], 0
         given.steps = given.repetitions = 1
-    with (
-        Side(given.threads, ours=True) as ours,
-        Side(given.threads, ours=False) as theirs,
-    ):
-        sides = {"ours": ours, "theirs": theirs}
+    with two_sides(given) as sides:
         rows = [
             measure(sides, net, order, frames, given)
             for frames in given.frames_per_batch
             for net in given.nets
             for order in ("real", "equal")
         ]
-        machine = ours("fits:machine", given.device)
+        machine = sides["ours"]("fits:machine", given.device)
     finish(rows, {**machine, "rows": rows})
 
 

@@ -31,6 +31,73 @@ def test_preparing_is_measured():
     assert 0 < report["open_ms"] < 1000
 
 
+def quick(program: str, *arguments: str) -> tuple[list[str], dict]:
+    """Give the table and the result of a trial run on one thread."""
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / program), "--quick", "--threads=1", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    *table, last = done.stdout.splitlines()
+    return table, json.loads(last)
+
+
+def test_training_is_measured_beside_plain_nets():
+    _, report = quick("training.py", "--device=cpu", "--nets", "RNN")
+    real, equal = report["rows"]
+    assert (real["lengths"], equal["lengths"]) == ("real", "equal")
+    assert real["packed"] is None
+    assert equal["ours/padded"] == pytest.approx(equal["ours"] / equal["padded"])
+    assert equal["ours/packed"] == pytest.approx(equal["ours"] / equal["packed"])
+    assert report["threads"] == 1
+
+
+def test_inference_is_measured_beside_plain_nets():
+    _, report = quick("inference.py", "--device=cpu", "--nets", "Transformer")
+    one, many = report["rows"]
+    assert one["auto ms"] == pytest.approx(1000 * 617 / one["auto"])
+    assert many["auto ms"] is None
+    assert many["auto/theirs"] == pytest.approx(many["auto"] / many["theirs"])
+
+
+def test_limits_count_what_the_nets_do():
+    table, report = quick("limits.py", "--device=cpu", "--profile", "--nets", "RNN", "Transformer")
+    rows = {row["net"]: row for row in report["rows"]}
+    products = 2 * 4 * 2 * 512 / 1e6  # of a layer's two directions, for each of its inputs
+    assert rows["RNN"]["MFLOP recurrent inputs"] == pytest.approx(products * (39 + 1024))
+    assert rows["RNN"]["MFLOP recurrent states"] == pytest.approx(products * 2 * 512)
+    assert rows["Transformer"]["MFLOP attention"] > 0
+    for row in rows.values():
+        parts = [value for name, value in row.items() if name.startswith("MFLOP")]
+        assert sum(parts) == pytest.approx(2 * row["MFLOP total"])
+        # What an optimizer and a net of this size move at least: each parameter, several times.
+        assert row["kB moved"] > 1000
+        assert sum(row["time"].values()) == pytest.approx(1.0)
+    assert max(rows["RNN"]["time"], key=rows["RNN"]["time"].get) == "recurrent"
+    assert any("GFLOP/s" in line for line in table)
+
+
+def test_fast_paths_agree_with_plain_fp32():
+    _, report = quick("agreement.py", "--device=cpu", "--nets", "RNN")
+    assert [row["mode"] for row in report["differences"]] == ["evaluation", "training"]
+    assert all(row["logits"] < 0.1 for row in report["differences"])
+    if report["auto"] == "bf16-mixed":
+        assert all(row["logits"] > 1e-4 for row in report["differences"])
+    for scores in report["fits"]["accuracies"].values():
+        assert len(scores) == 1
+        assert 0.0 <= scores[0] <= 1.0
+
+
+def test_a_speed_run_tells_the_seconds_to_an_accuracy():
+    _, report = quick("speed_run.py", "--device=cpu", "--plain")
+    for side in ("ours", "plain"):
+        assert 0 < report[side]["reached"]["0.00"]["seconds"] <= report[side]["seconds"]
+    (row,) = report["rows"]
+    assert row["ratio"] == pytest.approx(row["plain s"] / row["ours s"])
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_what_is_kept_can_be_repeated(name):
     text = (BENCHMARKS / "results" / f"{name}.json").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from phoneme_lightning.models import CNN, RNN, Transformer
-from phoneme_lightning.models.cost import count_parameters, mflops_per_frame
+from phoneme_lightning.models.cost import count_parameters, mflops_by_operator, mflops_per_frame
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3)])
@@ -24,6 +24,14 @@ def test_attention_costs_more_a_frame_in_a_longer_utterance() -> None:
         attention = 3 * 2 * frames * 16
         expected = 2 * (stem + layers + attention) / 1e6
         assert mflops_per_frame(backbone, frames) == pytest.approx(expected)
+
+
+def test_each_operator_is_counted_by_its_name() -> None:
+    backbone = CNN(dim=8, num_blocks=2, kernel_size=3)
+    found = mflops_by_operator(backbone, frames=10)
+    convolutions = 2 * (3 * 39 * 8 + 2 * 3 * 8 * 8) / 1e6
+    assert found.pop("aten.convolution") == pytest.approx(convolutions)
+    assert sum(found.values()) == pytest.approx(2 * 2 * 8 * 8 / 1e6)
 
 
 def test_counting_leaves_mode_and_random_state_alone() -> None:
