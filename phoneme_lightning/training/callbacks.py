@@ -62,7 +62,8 @@ class StopWhenAsked(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look for the file; a fit that ends here anyway is not stopped early."""
-        if self.file.exists() and trainer.global_step < trainer.estimated_stepping_batches:
+        goes_on = trainer.global_step < trainer.estimated_stepping_batches
+        if self.file.exists() and goes_on and not trainer.sanity_checking:
             trainer.should_stop = self.obeyed = True
 
 
@@ -110,7 +111,8 @@ class Throughput(Callback):
         batch_idx: int,
     ) -> None:
         """Count the step; log at the steps at which everything is logged."""
-        pl_module.log("step", float(trainer.global_step))
+        # A mere number would be copied to a GPU, and waited for.
+        pl_module.log("step", torch.tensor(float(trainer.global_step)))
         frames = batch.num_frames * trainer.world_size
         self.frames += frames
         self.frames_seen += frames
