@@ -27,9 +27,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from fits import MEAN_FRAMES, choose_device, machine
+from fits import choose_device, machine, set_up
 from memory import make_random_store
 from plain_data import course_loader, padded_loader, write_files
+from random_batches import MEAN_FRAMES
 from timing import finish, options, take_turns
 
 from phoneme_lightning.corpora.store import FrameStore
@@ -43,6 +44,7 @@ from phoneme_lightning.training.curves import read_metrics
 
 __all__ = ["main", "wait_share"]
 
+MEAN_FRAMES = 617  # libriphone's
 AUGMENT = Augmentation(time_masks=2, coefficient_masks=1)
 _COMMAND = "from phoneme_lightning.cli import main; main()"
 
@@ -177,7 +179,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.utterances, arguments.steps, arguments.repetitions = 16, 0, 1
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments.threads, ours=True)
     device = choose_device(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.store or make_random_store(

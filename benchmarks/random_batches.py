@@ -9,7 +9,7 @@ from phoneme_lightning.batch import Batch
 from phoneme_lightning.data.sampler import BucketSampler
 from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
 
-__all__ = ["draw_lengths", "make_batch"]
+__all__ = ["MEAN_FRAMES", "draw_lengths", "make_batch"]
 
 MEAN_FRAMES, SPREAD_FRAMES, LEAST_FRAMES, MOST_FRAMES = 617, 234, 139, 998  # libriphone's
 
