@@ -44,7 +44,6 @@ from phoneme_lightning.training.curves import read_metrics
 
 __all__ = ["main", "wait_share"]
 
-MEAN_FRAMES = 617  # libriphone's
 AUGMENT = Augmentation(time_masks=2, coefficient_masks=1)
 _COMMAND = "from phoneme_lightning.cli import main; main()"
 
