@@ -337,6 +337,17 @@ def test_the_last_step_is_validated_wherever_it_falls(tmp_path):
     assert [row["step"] for row in rows if "val/loss" in row] == [4, 5]
 
 
+def test_what_lightning_tries_before_the_fit_is_no_validation_of_it(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "stop").touch()
+    words = flags(trainer__num_sanity_val_steps=1, run__folder=tmp_path / "run")
+    cli = fit(*words)
+    assert cli.trainer.global_step == 3  # asked to stop, it does after its first validation
+    rows = read_metrics(cli.folder / "metrics.csv")
+    assert [row["step"] for row in rows if "val/loss" in row] == [3]
+    assert not (cli.folder / "stop").exists()
+
+
 def test_a_fit_that_diverges_stops_and_says_what_to_change(tmp_path):
     words = flags(
         model__optimizer__init_args__lr=1e30, trainer__max_steps=60, run__folder=tmp_path / "run"

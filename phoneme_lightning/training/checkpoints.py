@@ -66,6 +66,8 @@ class BestUtterances(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the counts of this validation, if it is the best so far."""
+        if trainer.sanity_checking:
+            return
         score, beaten = trainer.callback_metrics["val/frame_accuracy"], self.best.best_model_score
         if trainer.is_global_zero and (beaten is None or score > beaten.to(score)):
             rows = pl_module.val_metrics.utterances.tolist()  # type: ignore[operator,union-attr]

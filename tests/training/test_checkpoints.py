@@ -48,6 +48,13 @@ def test_the_best_are_kept_and_no_others_also_after_going_on(words, store24, tmp
         assert sorted((of_step[step] for step in found.values()), reverse=True) == best[1:number]
 
 
+def test_what_lightning_tries_before_the_fit_is_not_the_best(words, tmp_path, mishap):
+    settings = {"trainer__num_sanity_val_steps": 1, "trainer__val_check_interval": 8}
+    with pytest.raises(ZeroDivisionError):
+        PhonemeCLI(words(trainer__callbacks=mishap("Crash"), **settings))
+    assert not (tmp_path / "run" / "utterances-validation.csv").exists()
+
+
 def test_none_is_refused(words):
     with pytest.raises(InputError, match=r"run\.keep_best is 0"):
         PhonemeCLI(words(run__keep_best=0))
