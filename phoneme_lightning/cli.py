@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 import time
+from inspect import getdoc
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ from phoneme_lightning.training.trainer import (
 )
 from phoneme_lightning.training.wandb_logger import WandbSettings, finish_wandb, start_wandb
 
-__all__ = ["PhonemeCLI", "main"]
+__all__ = ["PhonemeCLI", "main", "run"]
 
 
 class PhonemeCLI(LightningCLI):
@@ -76,10 +77,9 @@ class PhonemeCLI(LightningCLI):
     """
 
     def __init__(self, args: ArgsType = None) -> None:
-        self.start = time.perf_counter()
-        self.exit_code = 0
+        self.start, self.exit_code = time.perf_counter(), 0
         self.arguments = list(sys.argv[1:] if args is None else args)
-        # To find the texts that help shows takes a second.
+        # To find the texts that help shows takes time.
         texts = any(re.search(r"^-h$|help|comments", word) for word in self.arguments)
         set_parsing_settings(docstring_parse_attribute_docstrings=texts)
         super().__init__(
@@ -103,6 +103,7 @@ class PhonemeCLI(LightningCLI):
         first = next(iter(self.arguments), None)
         if first in self.subcommands() and first != subcommand:
             return self.init_parser(**kwargs)
+        kwargs["description"] = getdoc(getattr(self, subcommand))
         return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -158,10 +159,8 @@ class PhonemeCLI(LightningCLI):
         settings = self._settings.clone()
         for key in ("config", "ckpt_path", "weights_only", "verbose", "return_predictions"):
             settings.pop(key, None)
-        config: dict[str, Any] = yaml.safe_load(
-            parser.dump(settings, skip_unset=False, skip_validation=True)
-        )
-        return config
+        text = parser.dump(settings, skip_unset=False, skip_validation=True)
+        return dict(yaml.safe_load(text))
 
     def instantiate_classes(self) -> None:
         """Build everything; a new fit that cannot be built says so in the folder it was given."""
@@ -259,7 +258,7 @@ class PhonemeCLI(LightningCLI):
         }
 
     def fit(self, **kwargs: Any) -> None:
-        """Train, draw and score; as the last act say in outcome.json what became of it."""
+        """Train; leave weights, metrics and pictures in a folder of the run."""
         with record_failure(self.folder, self._facts):
             self._fit()
         self.stop.file.unlink(missing_ok=True)
@@ -331,15 +330,11 @@ class PhonemeCLI(LightningCLI):
             self.exit_code = 1
 
 
-def main() -> None:
-    """Run `phoneme-cli`."""
+def run() -> int:
+    """Do what the command line says; give the exit code."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     show_on_screen()
     exit_on_sigterm()
-    run_command(_main)
-
-
-def _main() -> int:
     try:
         return PhonemeCLI().exit_code
     except SystemExit as error:
@@ -348,3 +343,8 @@ def _main() -> int:
         raise
     except MisconfigurationException as error:
         raise InputError(str(error)) from error
+
+
+def main() -> None:
+    """Run `phoneme-cli` where it has been loaded already, as in a forked process."""
+    run_command(run)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from phoneme_lightning.corpora.quarantine import parse_share
 from phoneme_lightning.corpora.store import FrameStore
-from phoneme_lightning.errors import InputError, run_command
+from phoneme_lightning.errors import CommandParser, InputError, run_command
 
 __all__ = ["main"]
 
@@ -25,13 +25,8 @@ def _run() -> int | None:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (see {self.prog} --help)")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="phoneme-data",
         description="Pack speech into frame stores, and look into them.",
         epilog="--debug, anywhere, shows the traceback of an error.",
@@ -105,22 +100,22 @@ def _parser() -> _Parser:
 
 
 def _command(
-    parent: "argparse._SubParsersAction[_Parser]",
+    parent: "argparse._SubParsersAction[CommandParser]",
     name: str,
     description: str,
     function: Callable[..., int | None] | None = None,
-) -> _Parser:
+) -> CommandParser:
     parser = parent.add_parser(name, help=description, description=description)
     if function is not None:
         parser.set_defaults(command=function)
     return parser
 
 
-def _add_store(parser: _Parser) -> None:
+def _add_store(parser: CommandParser) -> None:
     parser.add_argument("store", type=Path, help="the store's folder, such as data/libriphone")
 
 
-def _add_out(parser: _Parser, default: Path) -> None:
+def _add_out(parser: CommandParser, default: Path) -> None:
     parser.add_argument(
         "--out",
         type=Path,

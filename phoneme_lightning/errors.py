@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["InputError", "run_command"]
+__all__ = ["CommandParser", "InputError", "run_command"]
 
 
 class InputError(Exception):
@@ -15,6 +15,18 @@ class InputError(Exception):
 
     The commands print it as `error: ...` and leave with exit code 2.
     """
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that raises its complaints, for `run_command` to print."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a complaint.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"{message} (see {self.prog} --help)")
 
 
 def run_command(command: Callable[[], int | None]) -> NoReturn:

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from phoneme_lightning.errors import InputError, run_command
+from phoneme_lightning.errors import CommandParser, InputError, run_command
 from phoneme_lightning.sweep.command_line import AddCommand, add_root
 from phoneme_lightning.sweep.decisions.parsers import add_commands as add_decisions
 from phoneme_lightning.sweep.drafts.parsers import add_commands as add_drafts
@@ -44,14 +44,9 @@ def _run() -> int | None:
         raise
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (see {self.prog} --help)")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser; each command's function, in a module `commands`, bears its name."""
-    parser = _Parser(
+    parser = CommandParser(
         prog="phoneme-sweep",
         description="Tune by Google's tuning playbook: rounds that are designed, run, resumed and "
         "recorded.",
@@ -61,19 +56,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, description: str, room: str = "") -> _Parser:
-        added: _Parser = commands.add_parser(name, help=description, description=description)
+    def command(name: str, description: str, room: str = "") -> CommandParser:
+        added: CommandParser = commands.add_parser(name, help=description, description=description)
         module = ".".join(part for part in (__package__, room, "commands") if part)
         added.set_defaults(command=(module, name.replace("-", "_")))
         return added
 
-    def on_round(name: str, description: str, room: str = "") -> _Parser:
+    def on_round(name: str, description: str, room: str = "") -> CommandParser:
         added = command(name, description, room)
         added.add_argument("round", metavar="ROUND", help="its name, folder or file")
         add_root(added)
         return added
 
-    def on_file(name: str, description: str) -> _Parser:
+    def on_file(name: str, description: str) -> CommandParser:
         added = command(name, description)
         added.add_argument("file", type=Path, metavar="FILE", help="such as sweeps/lr_round1.yaml")
         added.add_argument(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from phoneme_lightning.data import PhonemeDataModule
 
-__all__ = ["GitState", "git_state", "write_environment"]
+__all__ = ["GitState", "device_name", "git_state", "write_environment"]
 
 LARGEST_DIFF_BYTES = 1_000_000
 
@@ -91,7 +91,7 @@ def write_environment(
         },
         "splits": {"by": data.split, **describe_splits(store, data.split)},
         "host": platform.node(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "precision": precision,
     }
@@ -115,7 +115,12 @@ def _write_diff(folder: Path, git: GitState) -> str | None:
     return file.name
 
 
-def _processor() -> str:
+def device_name(device: "torch.device") -> str:
+    """Give what the maker calls a device."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
