@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any
 
 __all__ = ["NETS", "Side", "finish", "options", "print_table", "take_turns", "two_sides"]
@@ -81,7 +83,16 @@ def two_sides(given: argparse.Namespace) -> Iterator[dict[str, Side]]:
 
 
 def _set_up(threads: int, ours: bool) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     import_module("fits").set_up(threads, ours=ours)
+
+
+def _end_with_parent() -> None:
+    """End this process with the program's, however that ends: a job left over would take cores."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _call(function: str, arguments: tuple[Any, ...]) -> Any:
