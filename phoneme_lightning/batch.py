@@ -10,7 +10,7 @@ from torch import Tensor
 
 from phoneme_lightning.phones import IGNORE_LABEL
 
-__all__ = ["Batch", "frame_mask", "keep_only", "keep_only_"]
+__all__ = ["Batch", "frame_mask", "keep_only", "keep_only_", "send"]
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -24,6 +24,13 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
         (batch, frames), bool: True where a frame is real.
     """
     return torch.arange(frames, device=lengths.device) < lengths[:, None]
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Give a tensor of the host on a device; copying it to a GPU is not waited for."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def keep_only(features: Tensor, kept: Tensor) -> Tensor:
@@ -69,6 +76,7 @@ class Batch:
         num_frames: the real frames in all, known without asking the device.
         delta_maps: (batch, 13, 26), float32: how the corpus's own derived coefficients follow
             from the 13 cepstra of the same frame; None unless a corpus has them and they are used.
+        lengths_on_host: the lengths once more, where they are known without asking the device.
         mask: (batch, frames), bool, True where a frame is real. Made here, once.
     """
 
@@ -78,6 +86,7 @@ class Batch:
     utterances: Tensor
     num_frames: int
     delta_maps: Tensor | None = None
+    lengths_on_host: Tensor | None = None
     mask: Tensor = field(init=False)
 
     def __post_init__(self) -> None:

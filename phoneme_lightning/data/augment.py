@@ -1,7 +1,8 @@
 """Changes to training batches, made on the batch's device: tempo, noise, and hidden parts.
 
-Each function takes a generator on the batch's device, leaves padding as it is, and gives the very
-same batch where its setting is zero. The masks are SpecAugment's (Park et al. 2019, section 2).
+Each function leaves padding as it is, and gives the very same batch where its setting is zero. None
+waits for a GPU; its generator is on the batch's device, or on the host where it draws lengths. The
+masks are SpecAugment's (Park et al. 2019, section 2).
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from phoneme_lightning.batch import Batch, frame_mask, keep_only, keep_only_
+from phoneme_lightning.batch import Batch, frame_mask, keep_only, keep_only_, send
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.phones import IGNORE_LABEL
 
@@ -55,24 +56,22 @@ def time_stretch(batch: Batch, stretch: float, generator: Generator) -> Batch:
     """Speak each utterance slower or faster by a factor of its own.
 
     Features are interpolated linearly between frames, labels taken from the nearest frame; the
-    first and the last frame stay the first and the last. The new lengths are read back once: on a
-    batch that is still on the host that costs nothing, on a GPU it waits for the work under way.
+    first and the last frame stay the first and the last.
 
     Args:
         batch: features (batch, frames, coefficients), best without deltas.
         stretch: s: the factors of the lengths are uniform over 1 - s to 1 + s; 0 changes nothing.
-        generator: of the factors.
+        generator: of the factors, on the host.
 
     Returns:
         A batch with new lengths, padded to the longest of them.
     """
     if stretch == 0:
         return batch
-    draw = torch.rand(len(batch), generator=generator, device=batch.features.device)
-    factors = 1 + stretch * (2 * draw - 1)
-    lengths = (batch.lengths * factors).round().long().clamp(min=1)
-    on_host = lengths.tolist()
-    frames = max(on_host)
+    old = batch.lengths.cpu() if batch.lengths_on_host is None else batch.lengths_on_host
+    factors = 1 + stretch * (2 * torch.rand(len(batch), generator=generator) - 1)
+    on_host = (old * factors).round().long().clamp(min=1)
+    lengths, frames = send(on_host, batch.lengths.device), int(on_host.max())
     mask = frame_mask(lengths, frames)
 
     # Where each new frame lies among the old ones, in whole steps and the exact rest of one.
@@ -92,7 +91,8 @@ def time_stretch(batch: Batch, stretch: float, generator: Generator) -> Batch:
         features=keep_only_(features, mask[..., None]),
         labels=batch.labels.gather(1, nearest).where(mask, IGNORE_LABEL),
         lengths=lengths,
-        num_frames=sum(on_host),
+        lengths_on_host=on_host,
+        num_frames=int(on_host.sum()),
     )
 
 

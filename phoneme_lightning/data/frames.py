@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phoneme_lightning.batch import Batch, keep_only_
+from phoneme_lightning.batch import Batch, keep_only_, send
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.phones import IGNORE_LABEL
 
@@ -87,9 +87,9 @@ class Frames:
         counts = self.store.lengths[positions]
         frames = int(counts.max())
         where = torch.from_numpy(np.stack([positions, self.store.offsets[positions], counts]))
-        if self.wanted_on.type == "cuda":
-            where = where.pin_memory().to(self.device, non_blocking=True)
-        utterances, begins, lengths = where
+        utterances, begins, lengths = (
+            where.pin_memory() if self.pinned else send(where, self.device)
+        )
         steps = torch.arange(frames, device=self.device)
         # Beyond an utterance its last frame is read again, and hidden below.
         index = begins[:, None] + torch.minimum(steps, lengths[:, None] - 1)
@@ -100,6 +100,7 @@ class Frames:
             lengths=lengths,
             utterances=utterances,
             num_frames=int(counts.sum()),
+            lengths_on_host=torch.from_numpy(counts),
             delta_maps=self._rows(self._delta_maps, utterances)
             if delta_maps and self._delta_maps is not None
             else None,

@@ -218,7 +218,10 @@ def prepare(
     """
     if augment is None or generator is None:
         return normalise(with_deltas(batch, deltas))
-    batch = time_stretch(batch, augment.stretch, generator)
+    host = generator
+    if generator.device.type != "cpu":
+        host = torch.Generator().manual_seed(generator.initial_seed())
+    batch = time_stretch(batch, augment.stretch, host)
     batch = add_noise(batch, augment.noise, generator)
     batch = normalise(with_deltas(batch, deltas))
     batch = mask_time(batch, augment.time_masks, augment.time_mask_frames, generator)

@@ -11,6 +11,7 @@ from phoneme_lightning.corpora.splits import draw_splits
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.corpora.writer import StoreWriter
 from phoneme_lightning.data import frames as frames_module
+from phoneme_lightning.data.augment import Augmentation
 from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.module import prepare
 from phoneme_lightning.phones import IGNORE_LABEL
@@ -56,6 +57,7 @@ def assert_equal_bits(batch, expected):
         assert mine.dtype == theirs.dtype, name
         assert torch.equal(mine, theirs), name
     assert batch.num_frames == expected.num_frames
+    assert torch.equal(batch.lengths_on_host, expected.lengths)
 
 
 @given(POSITIONS)
@@ -94,8 +96,10 @@ def test_a_batch_is_made_without_waiting_for_the_gpu(store, monkeypatch, share):
     monkeypatch.setattr(frames_module, "_SHARE_OF_FREE_MEMORY", share)
     frames = Frames(store, "cuda")
     frames.gather(np.arange(3))  # copied there with the first batch
+    augment = Augmentation(time_masks=2, coefficient_masks=1, noise=0.1, stretch=0.1)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        prepare(frames.gather(np.array([3, 17, 0, 9])).to("cuda"), "temporal")
+        batch = frames.gather(np.array([3, 17, 0, 9])).to("cuda")
+        prepare(batch, "temporal", augment, torch.Generator("cuda").manual_seed(0))
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -85,6 +85,7 @@ def test_training_is_augmented_and_nothing_else_is(mapped_store, tmp_path):
         for seen, raw in zip(mine, loader, strict=True):
             assert torch.equal(seen.utterances, raw.utterances)
             assert not torch.equal(seen.lengths, raw.lengths)  # stretched
+            assert torch.equal(seen.lengths, seen.lengths_on_host)
             assert seen.features.shape[2] == 39
             assert (seen.features[seen.mask] == 0).any()  # masked
 
