@@ -44,10 +44,14 @@ def _slope(features: Tensor, lengths: Tensor) -> Tensor:
     row = torch.arange(utterances, device=features.device)[:, None]
     behind = lengths[:, None] + torch.arange(_REACH, device=features.device)
     extended[row, _REACH + behind] = features[row, lengths[:, None] - 1]
-    slope = torch.zeros_like(features)
-    for k in range(1, _REACH + 1):
+
+    def change(k: int) -> Tensor:
         ahead = extended[:, _REACH + k : _REACH + k + frames]
-        slope.add_(ahead - extended[:, _REACH - k : _REACH - k + frames], alpha=k)
+        return ahead - extended[:, _REACH - k : _REACH - k + frames]
+
+    slope = change(1)
+    for k in range(2, _REACH + 1):
+        slope.add_(change(k), alpha=k)
     return slope.div_(2 * sum(k * k for k in range(1, _REACH + 1)))
 
 

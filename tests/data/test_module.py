@@ -39,9 +39,9 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.01)
 
 
-def trainer_at(folder, *, callbacks=None, **settings):
+def trainer_at(folder, *, callbacks=None, accelerator="cpu", **settings):
     return Trainer(
-        accelerator="cpu",
+        accelerator=accelerator,
         logger=False,
         callbacks=callbacks,
         enable_checkpointing=callbacks is not None,
@@ -142,6 +142,26 @@ def test_a_resumed_fit_gets_the_batches_and_the_noise_of_the_quiet_one(tiny_stor
         assert_same_batches(
             resumed(tiny_store, tmp_path, checkpoint), quiet[(epoch + 1) * batches :]
         )
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.parametrize("share", [0.25, 0.0], ids=["resident", "pinned"])
+def test_a_gpu_is_given_what_a_cpu_is(mapped_store, tmp_path, monkeypatch, share):
+    monkeypatch.setattr("phoneme_lightning.data.frames._SHARE_OF_FREE_MEMORY", share)
+    seen = {}
+    for accelerator in ("cpu", "gpu"):
+        recorder, data = Recorder(), module_of(mapped_store[0], deltas="file")
+        trainer_at(tmp_path, max_epochs=2, accelerator=accelerator, devices=1).fit(
+            recorder, datamodule=data
+        )
+        seen[accelerator] = recorder.seen["train"]
+    assert data.frames.resident == bool(share)
+    for (_, mine), (_, expected) in zip(seen["gpu"], seen["cpu"], strict=True):
+        assert mine.features.is_cuda
+        assert torch.equal(mine.utterances.cpu(), expected.utterances)
+        assert torch.equal(mine.labels.cpu(), expected.labels)
+        assert torch.allclose(mine.features.cpu(), expected.features, atol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
