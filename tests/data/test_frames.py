@@ -17,6 +17,7 @@ from phoneme_lightning.data.module import prepare
 from phoneme_lightning.phones import IGNORE_LABEL
 
 UTTERANCES = 24
+AUGMENT = Augmentation(time_masks=2, coefficient_masks=1, noise=0.1, stretch=0.3)
 POSITIONS = st.lists(st.integers(0, UTTERANCES - 1), min_size=1, max_size=8).map(np.array)
 
 
@@ -73,6 +74,17 @@ def test_on_a_cpu_the_memory_map_stays_where_it_is(store):
     assert frames.place == "the memory map"
 
 
+def test_nothing_before_the_net_asks_the_device_for_a_value(store):
+    """A tensor on the meta device has none, so that asking is an error."""
+    frames = Frames(store)
+    frames.resident, frames.device = True, torch.device("meta")
+    batch = frames.gather(np.array([3, 17, 0, 9]), delta_maps=True)
+    assert batch.features.device == batch.labels.device == torch.device("meta")
+    ready = prepare(batch, "temporal", AUGMENT, torch.Generator())
+    assert ready.features.shape == (4, int(ready.lengths_on_host.max()), 39)
+    assert ready.num_frames == int(ready.lengths_on_host.sum()) != batch.num_frames
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize(("share", "place"), [(0.25, "the GPU's"), (0.0, "through pinned memory")])
 def test_a_gpu_gets_the_same_bits_from_its_own_memory_and_from_pinned(
@@ -96,10 +108,9 @@ def test_a_batch_is_made_without_waiting_for_the_gpu(store, monkeypatch, share):
     monkeypatch.setattr(frames_module, "_SHARE_OF_FREE_MEMORY", share)
     frames = Frames(store, "cuda")
     frames.gather(np.arange(3))  # copied there with the first batch
-    augment = Augmentation(time_masks=2, coefficient_masks=1, noise=0.1, stretch=0.1)
     torch.cuda.set_sync_debug_mode("error")
     try:
         batch = frames.gather(np.array([3, 17, 0, 9])).to("cuda")
-        prepare(batch, "temporal", augment, torch.Generator("cuda").manual_seed(0))
+        prepare(batch, "temporal", AUGMENT, torch.Generator("cuda").manual_seed(0))
     finally:
         torch.cuda.set_sync_debug_mode("default")
