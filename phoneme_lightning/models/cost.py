@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from phoneme_lightning.models.base import Backbone
 
@@ -61,4 +61,14 @@ def lstm_flops(
     return 2 * frames * batch * (weight_ih.numel() + weight_hh.numel())
 
 
-UNKNOWN_TO_TORCH = {torch.ops.aten.mkldnn_rnn_layer: lstm_flops}
+def attention_flops(
+    query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any
+) -> int:
+    """Operations of attention; all are (batch, heads, frames, size)."""
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+UNKNOWN_TO_TORCH = {
+    torch.ops.aten.mkldnn_rnn_layer: lstm_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops,  # to that of 2.11
+}
