@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 import phoneme_lightning.models
 from phoneme_lightning.batch import Batch
+from phoneme_lightning.runtime import keep_freed_memory
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.trainer import (
     TRAINER_DEFAULTS,
@@ -37,13 +38,17 @@ __all__ = [
 Lengths = Sequence[Sequence[int]]
 
 
-def set_up(threads: int, *, ours: bool) -> None:
+def set_up(threads: int, *, ours: bool, flush: bool = False) -> None:
     """Set this process up.
 
     Args:
         threads: of the CPU.
         ours: as phoneme-cli does.
+        flush: take denormal numbers for 0.
     """
+    if ours:
+        keep_freed_memory()
+    torch.set_flush_denormal(flush)  # before there are threads, which take it over
     torch.set_num_threads(threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")

@@ -11,7 +11,7 @@ one utterance of 617 frames, the mean of libriphone, by itself.
 from functools import partial
 from typing import Any
 
-from timing import NETS, Side, finish, options, take_turns, two_sides
+from timing import NETS, Side, all_sides, finish, options, take_turns
 
 __all__ = ["main"]
 
@@ -66,7 +66,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.quick:
         given.frames_per_batch, given.passes, given.repetitions = [1_000], 1, 1
-    with two_sides(given) as sides:
+    with all_sides(given) as sides:
         rows = [
             measure(sides, net, frames, given)
             for net in given.nets

@@ -15,6 +15,7 @@ hides it.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,11 +27,10 @@ from fits import (
     machine,
     make_classifier,
     set_up,
-    training_rate,
 )
 from operators import Traffic, make_profile, time_by_group
 from random_batches import draw_lengths, make_batch
-from timing import NETS, finish, options, print_table, take_turns
+from timing import NETS, Side, finish, options, print_table, take_turns
 
 from phoneme_lightning.models.cost import mflops_by_operator
 
@@ -114,10 +114,11 @@ def look_into(net: str, frames: int, device: str, profiled: bool) -> dict[str, A
     return found
 
 
-def stand(net: str, rates: dict[str, float], dtype: str, given: Any) -> dict[str, Any]:
+def stand(ours: Side, net: str, rates: dict[str, float], dtype: str, given: Any) -> dict[str, Any]:
     """Tell what a frame of a net takes in training, and what it must take.
 
     Args:
+        ours: a process that is set up as phoneme-cli's.
         net: its name.
         rates: of the machine.
         dtype: "fp32" or "bf16", what `auto` multiplies in.
@@ -131,7 +132,8 @@ def stand(net: str, rates: dict[str, float], dtype: str, given: Any) -> dict[str
     device = choose_device(given.device)
     looked = look_into(net, given.frames_per_batch, device, given.profile)
     what = (net, "ours", "equal", given.frames_per_batch, given.steps, device)
-    rate = take_turns({net: lambda: training_rate(*what)["rate"]}, given.repetitions)[net]
+    measure = partial(ours, "fits:training_rate", *what)
+    rate = take_turns({net: lambda: measure()["rate"]}, given.repetitions)[net]
     return {
         "net": net,
         **{f"MFLOP {part}": mflops for part, mflops in parts.items()},
@@ -162,7 +164,8 @@ def main() -> None:
     rates = machine_rates(choose_device(given.device), utterances, size, given.repetitions)
     about = machine(given.device)
     dtype = "fp32" if about["auto"] == "32-true" else "bf16"
-    rows = [stand(net, rates, dtype, given) for net in given.nets]
+    with Side(given.threads, ours=True) as ours:
+        rows = [stand(ours, net, rates, dtype, given) for net in given.nets]
 
     print_table([{"GFLOP/s and GB/s": name, "measured": rate} for name, rate in rates.items()])
     counted = [name for name in rows[0] if name == "net" or name.startswith("MFLOP")]

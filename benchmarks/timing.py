@@ -17,7 +17,9 @@ from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any
 
-__all__ = ["NETS", "Side", "finish", "options", "print_table", "take_turns", "two_sides"]
+from phoneme_lightning.runtime import wait_briefly
+
+__all__ = ["NETS", "Side", "all_sides", "finish", "options", "print_table", "take_turns"]
 
 NETS = ("RNN", "CRNN", "CNN", "Transformer")
 
@@ -50,10 +52,12 @@ class Side:
     Args:
         threads: of the CPU.
         ours: set up as phoneme-cli does; otherwise as PyTorch comes.
+        flush: take numbers too small for fp32's normal form for 0.
     """
 
-    def __init__(self, threads: int, *, ours: bool) -> None:
-        self.executor = ProcessPoolExecutor(1, get_context("spawn"), _set_up, (threads, ours))
+    def __init__(self, threads: int, *, ours: bool, flush: bool = False) -> None:
+        setting = (threads, ours, flush)
+        self.executor = ProcessPoolExecutor(1, get_context("spawn"), _set_up, setting)
 
     def __call__(self, function: str, *arguments: Any) -> Any:
         """Call there a function, named "module:function", and give what it returns."""
@@ -67,8 +71,10 @@ class Side:
 
 
 @contextmanager
-def two_sides(given: argparse.Namespace) -> Iterator[dict[str, Side]]:
-    """Give "ours" and "theirs", each in its own process; in a trial run one process does for both.
+def all_sides(given: argparse.Namespace) -> Iterator[dict[str, Side]]:
+    """Give "ours", "theirs" and "flushed", theirs without denormal numbers, a process each.
+
+    In a trial run one process does for all.
 
     Args:
         given: options of the program.
@@ -76,15 +82,18 @@ def two_sides(given: argparse.Namespace) -> Iterator[dict[str, Side]]:
     with ExitStack() as stack:
         ours = stack.enter_context(Side(given.threads, ours=True))
         if given.quick:
-            yield {"ours": ours, "theirs": ours}
+            yield dict.fromkeys(("ours", "theirs", "flushed"), ours)
         else:
             theirs = stack.enter_context(Side(given.threads, ours=False))
-            yield {"ours": ours, "theirs": theirs}
+            flushed = stack.enter_context(Side(given.threads, ours=False, flush=True))
+            yield {"ours": ours, "theirs": theirs, "flushed": flushed}
 
 
-def _set_up(threads: int, ours: bool) -> None:
+def _set_up(threads: int, ours: bool, flush: bool) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
-    import_module("fits").set_up(threads, ours=ours)
+    if ours:
+        wait_briefly()  # which must come before PyTorch
+    import_module("fits").set_up(threads, ours=ours, flush=flush)
 
 
 def _end_with_parent() -> None:

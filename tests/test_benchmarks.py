@@ -31,10 +31,11 @@ def test_preparing_is_measured():
     assert 0 < report["open_ms"] < 1000
 
 
-def quick(program: str, *arguments: str) -> tuple[list[str], dict]:
+def quick(program: str, *arguments: str, threads="--threads=1") -> tuple[list[str], dict]:
     """Give the table and the result of a trial run on one thread."""
+    arguments = [word for word in ("--quick", threads, *arguments) if word]
     done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / program), "--quick", "--threads=1", *arguments],
+        [sys.executable, str(BENCHMARKS / program), *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -49,6 +50,7 @@ def test_training_is_measured_beside_plain_nets():
     real, equal = report["rows"]
     assert (real["lengths"], equal["lengths"]) == ("real", "equal")
     assert real["packed"] is None
+    assert real["ours/flushed"] == pytest.approx(real["ours"] / real["flushed"])
     assert equal["ours/padded"] == pytest.approx(equal["ours"] / equal["padded"])
     assert equal["ours/packed"] == pytest.approx(equal["ours"] / equal["packed"])
     assert report["threads"] == 1
@@ -96,6 +98,14 @@ def test_a_speed_run_tells_the_seconds_to_an_accuracy():
         assert 0 < report[side]["reached"]["0.00"]["seconds"] <= report[side]["seconds"]
     (row,) = report["rows"]
     assert row["ratio"] == pytest.approx(row["plain s"] / row["ours s"])
+
+
+def test_start_up_is_measured_and_what_is_loaded():
+    _, report = quick("startup.py", threads=None)
+    assert report["phoneme-cli --help"]["loads"] == report["phoneme-sweep status"]["loads"] == []
+    fit = report["phoneme-cli fit, one step"]
+    assert {"torch", "lightning"} <= set(fit["loads"])
+    assert 0 < fit["first_batch_seconds"]["best"] < fit["end_seconds"]["best"]
 
 
 @pytest.mark.parametrize("name", KEPT)
