@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.models.cost import count_parameters, mflops_per_frame
-from phoneme_lightning.models.recurrent import BidirectionalRNN, recurrent_dtype
+from phoneme_lightning.models.recurrent import BidirectionalRNN
+from phoneme_lightning.models.recurrent_precision import recurrent_dtype
 from phoneme_lightning.training.run import say
 
 __all__ = ["Announce", "FitProgress"]
