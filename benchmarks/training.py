@@ -3,13 +3,13 @@
 Ours: the classifier in Lightning as phoneme-cli trains it, in the precision that `auto` takes, over
 batches of about one length. Theirs (nets.py): a plain LightningModule in fp32 over utterances in
 random order, padded: nn.LSTM, torchvision's resnet18 under nn.LSTM, convolutions with batch norm,
-nn.TransformerEncoder. Rows of equal lengths, with utterances of 600 frames each, has no padding for either,
-and the LSTM once more over packed sequences; their backward pass is quadratic in the frames of an
-utterance on a CPU, whatever the batch, so a few utterances must do (--packed-frames).
+nn.TransformerEncoder. In rows of equal lengths all utterances have 600 frames, so nobody pads; the
+LSTM runs there over packed sequences too, whose backward pass is quadratic in the frames of an
+utterance on a CPU, whatever the batch, so that a few utterances must do (--packed-frames).
 
 A gradient that goes backward through padding fades until its numbers leave fp32's normal form,
-which is very slow on a CPU. Ours never goes through padding; `flushed` is theirs once more, over
-the same batches, with such numbers taken for 0, as few people know to ask for.
+which is very slow on a CPU. In ours it is exactly 0 there; `flushed` is theirs once more, over the
+same batches, with such numbers taken for 0, as few people know to ask for.
 
 Every step is forward, loss, backward, clipping and AdamW. Data are random and lie on the device.
 Speeds are real frames a second, the best of several turns.
