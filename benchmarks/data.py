@@ -140,11 +140,11 @@ def measure(store: FrameStore, count: int, device: str, repetitions: int) -> dic
         for name, make in elsewhere.items():
             loader, seconds[name] = _set_up(make)
             epochs[name], frames[name] = partial(theirs, loader, device), few
-    places = {"": frames_module._SHARE_OF_FREE_MEMORY}
+    places = {"": frames_module.SHARE_OF_FREE_MEMORY}
     if device == "cuda":
         places = {", resident": 1.0, ", pinned": 0.0}
     for place, share in places.items():
-        frames_module._SHARE_OF_FREE_MEMORY = share
+        frames_module.SHARE_OF_FREE_MEMORY = share
         for size in (8_000, 32_000):
             for what, ready in (("loader", False), ("ready", True)):
                 name = f"ours, {size:,}, {what}{place}"

@@ -13,15 +13,16 @@ from phoneme_lightning.phones import IGNORE_LABEL
 
 __all__ = ["Frames"]
 
-_SHARE_OF_FREE_MEMORY = 0.25
+SHARE_OF_FREE_MEMORY = 0.25
+"""Of a GPU, that a corpus may take: the rest is for the net, its gradients and activations."""
 
 
 class Frames:
     """All frames of a store, end to end, wherever they serve best.
 
     * For a CPU they stay in the store's memory map; a batch is all that is held in memory.
-    * For a GPU with room, which is four times their size in free memory, they are copied there
-      once, with the first batch. A frame takes 53 bytes (13 float32 and its label), libriphone 143
+    * For a GPU with four times their size of free memory they are copied there once, with the
+      first batch. A frame takes 53 bytes (13 float32 and its label), libriphone 143
       MB: half precision would save what is not scarce, and change the values.
     * For any other GPU batches are gathered from the memory map into pinned memory, from where
       they are copied while the GPU still computes.
@@ -124,4 +125,4 @@ class Frames:
 def _room(device: torch.device) -> float:
     """Give how many bytes of a GPU's memory a corpus may take."""
     free, _ = torch.cuda.mem_get_info(device)
-    return _SHARE_OF_FREE_MEMORY * free
+    return SHARE_OF_FREE_MEMORY * free

@@ -90,7 +90,7 @@ def test_nothing_before_the_net_asks_the_device_for_a_value(store):
 def test_a_gpu_gets_the_same_bits_from_its_own_memory_and_from_pinned(
     store, monkeypatch, share, place
 ):
-    monkeypatch.setattr(frames_module, "_SHARE_OF_FREE_MEMORY", share)
+    monkeypatch.setattr(frames_module, "SHARE_OF_FREE_MEMORY", share)
     frames = Frames(store, "cuda")
     assert place in frames.place
     positions = np.array([3, 17, 0, 9])
@@ -105,7 +105,7 @@ def test_a_gpu_gets_the_same_bits_from_its_own_memory_and_from_pinned(
 @pytest.mark.gpu
 @pytest.mark.parametrize("share", [0.25, 0.0])
 def test_a_batch_is_made_without_waiting_for_the_gpu(store, monkeypatch, share):
-    monkeypatch.setattr(frames_module, "_SHARE_OF_FREE_MEMORY", share)
+    monkeypatch.setattr(frames_module, "SHARE_OF_FREE_MEMORY", share)
     frames = Frames(store, "cuda")
     frames.gather(np.arange(3))  # copied there with the first batch
     torch.cuda.set_sync_debug_mode("error")

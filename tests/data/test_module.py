@@ -148,7 +148,7 @@ def test_a_resumed_fit_gets_the_batches_and_the_noise_of_the_quiet_one(tiny_stor
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.parametrize("share", [0.25, 0.0], ids=["resident", "pinned"])
 def test_a_gpu_is_given_what_a_cpu_is(mapped_store, tmp_path, monkeypatch, share):
-    monkeypatch.setattr("phoneme_lightning.data.frames._SHARE_OF_FREE_MEMORY", share)
+    monkeypatch.setattr("phoneme_lightning.data.frames.SHARE_OF_FREE_MEMORY", share)
     seen = {}
     for accelerator in ("cpu", "gpu"):
         recorder, data = Recorder(), module_of(mapped_store[0], deltas="file")
