@@ -68,7 +68,8 @@ case $part in
             else
                 rm -rf "$folder"
                 run phoneme-cli fit --config "configs/$net.yaml" --config configs/trainer/gpu.yaml \
-                    --data.corpus "$store" --trainer.max_steps "$steps" --run.folder "$folder"
+                    --data.corpus "$store" --trainer.max_steps "$steps" --run.folder "$folder" \
+                    --wandb.mode disabled
             fi
             mkdir -p "$out/$net"
             cp "$folder"/*.{csv,json,txt,yaml} "$out/$net/" 2> /dev/null || true
