@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "phoneme_lightning"
 
 # A room imports only from rooms before it. Nothing comes after sweep, so nothing imports it.
 ORDER = [
-    *("errors", "phones", "batch", "corpora", "data", "models", "training", "inference"),
-    *("parser", "cli", "data_cli", "sweep"),
+    *("errors", "runtime", "phones", "batch", "corpora", "data", "models", "training", "inference"),
+    *("parser", "cli", "entry", "data_cli", "sweep"),
 ]
 
 STRANGERS = {("models", "data")}  # Batch is all that these two share
@@ -131,6 +131,7 @@ EVERY_CORPUS = """
     [
         "import phoneme_lightning",
         EVERY_CORPUS,
+        "from phoneme_lightning.entry import main; main()",
         "from phoneme_lightning.data_cli import main; main()",
         "from phoneme_lightning.sweep.cli import main; main()",
     ],

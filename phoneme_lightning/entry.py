@@ -1,0 +1,116 @@
+"""phoneme-cli: answers at once what needs no net, and loads PyTorch for the rest."""
+
+import atexit
+import gc
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import NoReturn
+
+from phoneme_lightning.errors import CommandParser, InputError, run_command
+from phoneme_lightning.runtime import wait_briefly
+
+__all__ = ["build_parser", "main"]
+
+NETS = {
+    "fit": "Train; leave weights, metrics and pictures in a folder of the run.",
+    "validate": "Score the validation split.",
+    "test": "Score the test split where it has labels, else the validation split; predict it.",
+    "predict": "Write prediction.csv.",
+}
+"""What `PhonemeCLI` does, in its words."""
+
+
+def main() -> NoReturn:
+    """Run the command `phoneme-cli` and leave the process."""
+    try:
+        run_command(_run)
+    except SystemExit as leaving:
+        if "torch" in sys.modules and isinstance(leaving.code, int | None):
+            _leave(leaving.code or 0)
+        raise
+    finally:
+        gc.unfreeze()  # what is frozen while Python takes it apart complains of it
+
+
+def _run() -> int | None:
+    # Half a million objects are loaded that stay: to look for garbage among them takes a second.
+    gc.disable()
+    if _needs_net(sys.argv[1:]):
+        return _run_net()
+    arguments = build_parser().parse_args()
+    if arguments.subcommand is None:
+        raise InputError(f"subcommand is missing: give {', '.join(NETS)} or info")
+    wait_briefly()
+    from phoneme_lightning.training.info import info
+
+    info(arguments.as_json)
+    return 0
+
+
+def _needs_net(words: Sequence[str]) -> bool:
+    """Tell whether LightningCLI must answer: not for the bare help, info and what is no command."""
+    if not words or not words[0].startswith("-"):
+        return words[:1] != [] and words[0] in NETS
+    return {"-h", "--help"}.isdisjoint(takewhile(lambda word: word not in NETS, words))
+
+
+def _run_net() -> int | None:
+    """Run a subcommand of `PhonemeCLI`; give its exit code."""
+    wait_briefly()
+    from phoneme_lightning.cli import run
+
+    gc.freeze()
+    gc.enable()
+    try:
+        return run()
+    except SystemExit as leaving:  # after its help, for one; `run_command` has still to flush
+        if isinstance(leaving.code, int | None):
+            return leaving.code
+        raise
+
+
+def build_parser() -> CommandParser:
+    """Build the parser of what is answered here: the help, `info`, and mistyped subcommands."""
+    names = ",".join((*NETS, "info"))
+    parser = CommandParser(
+        prog="phoneme-cli",
+        usage=f"%(prog)s [-h] [-c CONFIG] [--print_config [=flags]] {{{names}}} ...",
+        description="Fit a phoneme classifier; score it; predict with it.",
+        epilog="--debug, anywhere, shows the traceback of an error.",
+    )
+    parser.add_argument(
+        *("-c", "--config"), help="Path to a configuration file in json or yaml format."
+    )
+    parser.add_argument(
+        "--print_config",
+        metavar="=flags",
+        nargs="?",
+        help="Print the configuration after applying all other arguments and exit.",
+    )
+    commands = parser.add_subparsers(
+        title="subcommands",
+        description="For more details of each subcommand, add it as an argument followed by "
+        "--help.",
+        dest="subcommand",
+        prog="phoneme-cli",
+    )
+    for name, text in NETS.items():
+        commands.add_parser(name, help=text)
+    text = "Say what runs on this machine: device, precision, fast paths."
+    info = commands.add_parser("info", help=text, description=text)
+    info.add_argument("--json", dest="as_json", action="store_true", help="print a JSON object")
+    return parser
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave as multiprocessing's processes do: to take apart what is loaded takes a second."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
