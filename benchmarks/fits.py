@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 
 import phoneme_lightning.models
 from phoneme_lightning.batch import Batch
-from phoneme_lightning.runtime import keep_freed_memory
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.trainer import (
     TRAINER_DEFAULTS,
@@ -46,8 +45,6 @@ def set_up(threads: int, *, ours: bool, flush: bool = False) -> None:
         ours: as phoneme-cli does.
         flush: take denormal numbers for 0.
     """
-    if ours:
-        keep_freed_memory()
     torch.set_flush_denormal(flush)  # before there are threads, which take it over
     torch.set_num_threads(threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

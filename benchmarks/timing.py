@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any
 
-from phoneme_lightning.runtime import wait_briefly
+from phoneme_lightning.runtime import set_environment
 
 __all__ = ["NETS", "Side", "all_sides", "finish", "options", "print_table", "take_turns"]
 
@@ -92,7 +92,7 @@ def all_sides(given: argparse.Namespace) -> Iterator[dict[str, Side]]:
 def _set_up(threads: int, ours: bool, flush: bool) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     if ours:
-        wait_briefly()  # which must come before PyTorch
+        set_environment()  # which must come before PyTorch
     import_module("fits").set_up(threads, ours=ours, flush=flush)
 
 

@@ -155,11 +155,10 @@ class PhonemeCLI(LightningCLI):
             self.config = self.parser.parse_args(["--config", file.name, *self.arguments])
 
     def _resolved_config(self) -> dict[str, Any]:
-        parser = self._parser(self.config.subcommand)
         settings = self._settings.clone()
         for key in ("config", "ckpt_path", "weights_only", "verbose", "return_predictions"):
             settings.pop(key, None)
-        text = parser.dump(settings, skip_unset=False, skip_validation=True)
+        text = self._parser(self.subcommand).dump(settings, skip_unset=False, skip_validation=True)
         return dict(yaml.safe_load(text))
 
     def instantiate_classes(self) -> None:
@@ -319,8 +318,7 @@ class PhonemeCLI(LightningCLI):
         )
 
     def _test(self, checkpoint: str) -> None:
-        record = self._evaluation.test(checkpoint)
-        if record is None:
+        if (record := self._evaluation.test(checkpoint)) is None:
             return
         append_score(record, Path(self.run_settings.root) / "scores.jsonl")
         margin = self.run_settings.beat_baselines_by

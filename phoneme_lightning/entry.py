@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import NoReturn
 
 from phoneme_lightning.errors import CommandParser, InputError, run_command
-from phoneme_lightning.runtime import wait_briefly
+from phoneme_lightning.runtime import set_environment
 
 __all__ = ["build_parser", "main"]
 
@@ -43,7 +43,7 @@ def _run() -> int | None:
     arguments = build_parser().parse_args()
     if arguments.subcommand is None:
         raise InputError(f"subcommand is missing: give {', '.join(NETS)} or info")
-    wait_briefly()
+    set_environment()
     from phoneme_lightning.training.info import info
 
     info(arguments.as_json)
@@ -59,7 +59,7 @@ def _needs_net(words: Sequence[str]) -> bool:
 
 def _run_net() -> int | None:
     """Run a subcommand of `PhonemeCLI`; give its exit code."""
-    wait_briefly()
+    set_environment()
     from phoneme_lightning.cli import run
 
     gc.freeze()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
+from phoneme_lightning.models.dropout import Dropout
 
 __all__ = ["CNN"]
 
@@ -74,7 +75,7 @@ class ResidualBlock(nn.Module):
         self.norm = nn.LayerNorm(dim)
         padding = dilation * (kernel_size // 2)
         self.convolution = nn.Conv1d(dim, dim, kernel_size, padding=padding, dilation=dilation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.mix = nn.Linear(dim, dim)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:

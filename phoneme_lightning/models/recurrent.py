@@ -5,26 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BidirectionalRNN", "recurrent_dtype", "reversal_within_lengths"]
+from phoneme_lightning.models.dropout import Dropout
+from phoneme_lightning.models.recurrent_precision import recurrent_dtype, run_layer
 
-
-def recurrent_dtype(device_type: str, autocast_dtype: torch.dtype | None) -> torch.dtype:
-    """Tell in which precision the recurrent layers run, so that it can be said before a fit.
-
-    They follow autocast where PyTorch's kernels do: bf16 on a CPU, fp16 on CUDA. Everywhere else
-    they run in fp32 with autocast switched off. That matters most for bf16 on CUDA, where
-    PyTorch's autocast wrapper (aten/src/ATen/cudnn/AutocastRNN.cpp) casts a cuDNN RNN to fp16
-    whatever was asked for, and nothing then scales its gradients.
-
-    Args:
-        device_type: "cpu", "cuda", ...
-        autocast_dtype: what autocast runs in there; None where it is off.
-
-    Returns:
-        The dtype of the layers' inputs, states and outputs.
-    """
-    native = {"cpu": torch.bfloat16, "cuda": torch.float16}.get(device_type)
-    return native if native is not None and native == autocast_dtype else torch.float32
+__all__ = ["BidirectionalRNN", "reversal_within_lengths"]
 
 
 def reversal_within_lengths(lengths: Tensor, frames: int) -> Tensor:
@@ -90,7 +74,7 @@ class BidirectionalRNN(nn.Module):
         self.backward_layers = nn.ModuleList(
             make(size, hidden_size, batch_first=True) for size in sizes
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for layer in self.modules():
             if isinstance(layer, nn.LSTM | nn.GRU):
                 initialise(layer)
@@ -107,17 +91,16 @@ class BidirectionalRNN(nn.Module):
             stands in padding means nothing.
         """
         device_type = inputs.device.type
-        autocast = torch.is_autocast_enabled(device_type)
-        if autocast:
+        if torch.is_autocast_enabled(device_type):
             asked = torch.get_autocast_dtype(device_type)
-            dtype = recurrent_dtype(device_type, asked)
-            autocast = dtype == asked
-            inputs = inputs.to(dtype)
+            inputs = inputs.to(recurrent_dtype(device_type, asked))
         index = reversal_within_lengths(lengths, inputs.shape[1])
-        with torch.autocast(device_type, enabled=autocast):
+        with torch.autocast(device_type, enabled=False):
             for onward, backward in zip(self.forward_layers, self.backward_layers, strict=True):
-                ahead, _ = onward(inputs)
-                behind, _ = backward(reorder(inputs, index))
+                assert isinstance(onward, nn.LSTM | nn.GRU)
+                assert isinstance(backward, nn.LSTM | nn.GRU)
+                ahead = run_layer(onward, inputs)
+                behind = run_layer(backward, reorder(inputs, index))
                 inputs = self.dropout(torch.cat((ahead, reorder(behind, index)), dim=-1))
         return inputs
 

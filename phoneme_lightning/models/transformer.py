@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
+from phoneme_lightning.models.dropout import Dropout
 
 __all__ = ["Transformer"]
 
@@ -59,7 +60,7 @@ class Transformer(Backbone):
         padding = kernel_size // 2
         self.stem = nn.Conv1d(num_features, dim, kernel_size, padding=padding)
         self.mix = nn.Conv1d(dim, dim, kernel_size, padding=padding)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(
             EncoderLayer(dim, num_heads, feed_forward, dropout) for _ in range(num_layers)
         )
@@ -93,7 +94,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(dim)
         self.widen = nn.Linear(dim, feed_forward)
         self.narrow = nn.Linear(feed_forward, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor, angles: Tensor) -> Tensor:
         """Encode one layer further.

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from phoneme_lightning.runtime import set_environment
+
 __all__ = [
     "PROGRAM",
     "Handle",
@@ -174,6 +176,7 @@ def make_launcher(kind: Literal["fork", "subprocess"], program: str = PROGRAM) -
         kind: how it starts processes.
         program: the module whose `main` is run.
     """
+    set_environment()  # what is launched inherits it
     if kind == "subprocess":
         return SubprocessLauncher(program)
     from phoneme_lightning.sweep.fork import ForkLauncher
