@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types docs clean
+.PHONY: help install demo bench test lint types docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,11 @@ install: $(VENV)/.installed-dev  ## make the virtual environment and install the
 
 demo: install  ## train and score a small net on the built-in corpus, in a few minutes
 	$(BIN)/phoneme-cli fit --config configs/crnn.yaml --config configs/trainer/demo.yaml
+
+bench: install  ## try every benchmark of speed for some seconds; benchmarks/README.md says how to measure
+	for name in limits training inference data agreement startup speed_run ideas; do \
+		echo "== $$name"; $(BIN)/python benchmarks/$$name.py --quick || exit 1; \
+	done
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 3 --dist worksteal

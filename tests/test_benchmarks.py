@@ -1,5 +1,6 @@
 """The benchmarks run, and what is kept of them says nothing of the machine but its processor."""
 
+import importlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 KEPT = sorted(file.stem for file in (BENCHMARKS / "results").glob("*.json"))
@@ -106,6 +108,40 @@ def test_start_up_is_measured_and_what_is_loaded():
     fit = report["phoneme-cli fit, one step"]
     assert {"torch", "lightning"} <= set(fit["loads"])
     assert 0 < fit["first_batch_seconds"]["best"] < fit["end_seconds"]["best"]
+
+
+def test_ideas_are_set_beside_what_they_replace():
+    _, report = quick("ideas.py")
+    for row in report["ideas"]:
+        assert row["gain"] == pytest.approx(row["before ms"] / row["after ms"])
+    assert all(row["two at once"] > 0 for row in report["settings"])
+
+
+def test_an_lstm_by_hand_is_an_lstm(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    two = importlib.import_module("lstm_by_hand").TwoLSTMs
+    layers = [torch.nn.LSTM(16, 32).bfloat16() for _ in range(2)]
+    inputs = torch.randn(2, 9, 3, 16).bfloat16().requires_grad_()
+    expected = torch.stack([layer(x)[0] for layer, x in zip(layers, inputs, strict=True)], dim=1)
+    into, over = (torch.stack([layer.all_weights[0][k] for layer in layers]) for k in range(2))
+    bias = torch.stack([sum(layer.all_weights[0][2:]) for layer in layers])
+    order = torch.arange(128).view(4, 32)[[0, 1, 3, 2]].flatten()  # i, f, o, g
+    got = two.apply(inputs, *(x[:, order] for x in (into, over, bias)))
+    weight = torch.randn_like(expected)
+    gradients = [
+        torch.autograd.grad((weight * x).sum(), [inputs, *layers[1].parameters()])
+        for x in (expected, got)
+    ]
+    for mine, its in zip((got, *gradients[1]), (expected, *gradients[0]), strict=True):
+        assert (mine - its).float().norm() < 0.02 * its.float().norm()
+
+
+def test_the_page_tells_what_is_kept(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    module = importlib.import_module("tell")
+    page = module.PAGE.read_text(encoding="utf-8")
+    assert page.count("<!-- end -->") >= 8
+    assert module.tell(page) == page
 
 
 @pytest.mark.parametrize("name", KEPT)
