@@ -83,6 +83,23 @@ def lstm_by_hand(batch: int, steps: int) -> tuple[Callable[[], None], Callable[[
     return in_turn(ahead, behind), by_hand
 
 
+def trunk(batch: int, steps: int, norm: str, dtype: str) -> Callable[[], None]:
+    """Train the CRNN's trunk."""
+    import torch
+
+    from phoneme_lightning.models.trunk import ResNetTrunk
+
+    net = ResNetTrunk(3, 13, norm=norm)  # type: ignore[arg-type]
+    image, mask = torch.randn(batch, 3, 13, steps), torch.ones(batch, steps, dtype=torch.bool)
+
+    def run() -> None:
+        with torch.autocast("cpu", getattr(torch, dtype), enabled=dtype != "float32"):
+            outputs = net(image, mask)
+        outputs.backward(outputs.detach())
+
+    return run
+
+
 def attention(batch: int, steps: int) -> tuple[Callable[[], None], Callable[[], None]]:
     """Attend by PyTorch's fused kernel, or by two products with all scores in between."""
     import torch
@@ -193,6 +210,12 @@ def main() -> None:
         ),
         "LSTM by hand, 13 utterances": lstm_by_hand(13, steps),
         "LSTM by hand, 52 utterances": lstm_by_hand(52, steps),
+        "trunk: bf16 for fp32": tuple(
+            trunk(13, steps, "batch", kind) for kind in ("float32", "bfloat16")
+        ),
+        "trunk: layer norm a frame for batch norm": tuple(
+            trunk(13, steps, norm, "bfloat16") for norm in ("batch", "frame")
+        ),
         "attention written out": attention(13, steps),
     }
     rows = []

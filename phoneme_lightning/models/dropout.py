@@ -11,9 +11,9 @@ LEVELS = 2**16
 class Dropout(nn.Dropout):
     """Set a share of the elements to zero in training, and scale up the others.
 
-    PyTorch's own draws a number an element on a CPU, one after the other, which was 14 % of the
-    RNN's training step and 40 % of the transformer's. Here one draw of 64 bits decides over four
-    elements, so that the share is a multiple of 1 / 65,536. Elsewhere it is PyTorch's own.
+    PyTorch's own draws a number an element on a CPU, one after the other on one core, and takes a
+    large part of a training step. Here one draw of 64 bits decides over four elements, so that the
+    share is a multiple of 1 / 65,536. Elsewhere it is PyTorch's own.
 
     Args:
         p: share that is dropped.

@@ -47,8 +47,8 @@ def run_layer(layer: nn.LSTM | nn.GRU, inputs: Tensor) -> Tensor:
     PyTorch's autocast casts a cuDNN RNN to fp16 even where bf16 was asked for
     (aten/src/ATen/cudnn/AutocastRNN.cpp), and a layer by itself takes inputs of its weights' dtype
     only. The weights are cast as one piece of memory in cuDNN's order, or it would copy them again.
-    In 16 bits, zeros make the size of the inputs a multiple of 8: with one of 39 oneDNN's LSTM
-    takes 3 times as long forward, and 1.4 times in training.
+    In 16 bits, zeros make the size of the inputs a multiple of 8: with an odd one, as 39 is,
+    oneDNN's LSTM is several times slower forward (benchmarks/ideas.py).
 
     Args:
         layer: batch_first, of one layer and one direction, with biases.
