@@ -3,7 +3,7 @@
     python benchmarks/ideas.py [--threads 4]
 
 Ideas inside a process take turns with what they replace, in milliseconds, the best of several.
-Settings that a process reads when it starts are tried by training a CNN for some seconds in fresh
+Settings that a process reads when it starts are tried by training nets for some seconds in fresh
 processes, one alone and two at once on the same cores, in frames a second of each.
 """
 
@@ -138,22 +138,22 @@ def milliseconds(run: Callable[[], None]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def train(threads: int, seconds: float) -> None:
-    """Train a CNN for so long in this process, and print its frames a second."""
+def train(net: str, threads: int, seconds: float) -> None:
+    """Train a net for so long in this process, and print its frames a second."""
     import torch
     from torch.nn import functional as F
 
-    from phoneme_lightning.models import CNN
+    from phoneme_lightning import models
 
     torch.set_num_threads(threads)
-    net = CNN()
-    optimizer = torch.optim.AdamW(net.parameters(), fused=True)
+    backbone = getattr(models, net)()
+    optimizer = torch.optim.AdamW(backbone.parameters(), fused=True)
     inputs, lengths = torch.randn(13, 617, 39), torch.full((13,), 617)
     labels = torch.randint(41, (13 * 617,))
     steps, start = -1, time.perf_counter()  # the first step warms up
     while steps < 1 or time.perf_counter() - start < seconds:
         with torch.autocast("cpu", torch.bfloat16):
-            loss = F.cross_entropy(net(inputs, lengths).float().flatten(0, 1), labels)
+            loss = F.cross_entropy(backbone(inputs, lengths).float().flatten(0, 1), labels)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -162,9 +162,9 @@ def train(threads: int, seconds: float) -> None:
     print(steps * len(labels) / (time.perf_counter() - start))
 
 
-def train_with(settings: dict[str, str], processes: int, given: Any) -> float:
+def train_with(settings: dict[str, str], net: str, processes: int, given: Any) -> float:
     """Train in so many processes at once; give the mean of their frames a second."""
-    command = [sys.executable, __file__, "--train", "--threads", str(given.threads)]
+    command = [sys.executable, __file__, "--train", net, "--threads", str(given.threads)]
     command += ["--seconds", str(given.seconds)]
     names = {name for setting in SETTINGS.values() for name in setting}
     plain = {name: value for name, value in os.environ.items() if name not in names}
@@ -180,12 +180,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each training")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each training")
     parser.add_argument("--quick", action="store_true", help="a trial run: its figures mean little")
-    parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--train", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.train:
-        train(given.threads, given.seconds)
+        train(given.train, given.threads, given.seconds)
         return
     import torch
 
@@ -228,8 +228,11 @@ def main() -> None:
     settings = [
         {
             "setting": name,
-            "alone": train_with(setting, 1, given),
-            "two at once": train_with(setting, 2, given),
+            **{
+                f"{net} {how}": train_with(setting, net, processes, given)
+                for net in ("CNN", "RNN")
+                for how, processes in (("alone", 1), ("two at once", 2))
+            },
         }
         for name, setting in SETTINGS.items()
     ]
