@@ -228,11 +228,9 @@ def main() -> None:
     settings = [
         {
             "setting": name,
-            **{
-                f"{net} {how}": train_with(setting, net, processes, given)
-                for net in ("CNN", "RNN")
-                for how, processes in (("alone", 1), ("two at once", 2))
-            },
+            "RNN alone": train_with(setting, "RNN", 1, given),
+            "CNN alone": train_with(setting, "CNN", 1, given),
+            "two CNNs at once": train_with(setting, "CNN", 2, given),
         }
         for name, setting in SETTINGS.items()
     ]

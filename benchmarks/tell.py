@@ -1,7 +1,8 @@
 """Write what is kept in benchmarks/results into docs/performance.md: `python benchmarks/tell.py`.
 
 Between `<!-- NAME.KEY: COLUMN, ... -->` and `<!-- end -->` stands a table of the rows under KEY in
-results/NAME.json, a list or a mapping by name; `COLUMN as TITLE` gives a column another title.
+results/NAME.json (`all`: the whole result): a list of rows, a mapping of rows by name, or one row.
+`COLUMN as TITLE` gives a column another title.
 """
 
 import json
@@ -19,15 +20,17 @@ PART = re.compile(r"(<!-- (\w+)\.([\w.]+): (.+?) -->\n).*?(<!-- end -->)", re.DO
 
 def tell(text: str) -> str:
     """Give the page with all its tables made anew."""
-    return PART.sub(lambda part: f"{part[1]}{_table(part[2], part[3], part[4])}\n{part[5]}", text)
+    return PART.sub(
+        lambda part: f"{part[1]}\n{_table(part[2], part[3], part[4])}\n\n{part[5]}", text
+    )
 
 
 def _table(name: str, path: str, columns: str) -> str:
     found = json.loads((HERE / "results" / f"{name}.json").read_text("utf-8"))["result"]
-    for key in path.split("."):
-        found = found if key == "all" else found[key]
-    rows = found
-    if isinstance(found, dict):
+    for key in path.split(".")[path == "all" :]:
+        found = found[key]
+    rows = found if isinstance(found, list) else [found]
+    if isinstance(found, dict) and all(isinstance(row, dict) for row in found.values()):
         rows = [{"name": key, **row} for key, row in found.items()]
     keys, titles = zip(*_named(columns), strict=True)
     lines = [titles, ["---"] * len(titles)]

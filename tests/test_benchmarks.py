@@ -114,7 +114,7 @@ def test_ideas_are_set_beside_what_they_replace():
     _, report = quick("ideas.py")
     for row in report["ideas"]:
         assert row["gain"] == pytest.approx(row["before ms"] / row["after ms"])
-    assert all(row["CNN two at once"] > 0 for row in report["settings"])
+    assert all(row["two CNNs at once"] > 0 for row in report["settings"])
 
 
 def test_an_lstm_by_hand_is_an_lstm(monkeypatch):
