@@ -137,7 +137,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.quick:
         given.steps, given.seeds, given.frames_per_batch = 2, 1, 600
-    set_up(given.threads, ours=True)
+    set_up(given.threads)
     device = choose_device(given.device)
     frames = 100 if given.quick else 4_000
     rows = [

@@ -178,7 +178,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.utterances, arguments.steps, arguments.repetitions = 16, 0, 1
-    set_up(arguments.threads, ours=True)
+    set_up(arguments.threads)
     device = choose_device(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.store or make_random_store(

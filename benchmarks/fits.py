@@ -37,12 +37,11 @@ __all__ = [
 Lengths = Sequence[Sequence[int]]
 
 
-def set_up(threads: int, *, ours: bool, flush: bool = False) -> None:
+def set_up(threads: int, *, flush: bool = False) -> None:
     """Set this process up.
 
     Args:
         threads: of the CPU.
-        ours: as phoneme-cli does.
         flush: take denormal numbers for 0.
     """
     torch.set_flush_denormal(flush)  # before there are threads, which take it over

@@ -41,6 +41,7 @@ run() {
 keep() {
     local name=$1 kept=benchmarks/results/$1.json
     [ -f "$out/$name.json" ] && return
+    run true  # before anything is moved: is there time left?
     local before
     before=$(mktemp)
     [ -f "$kept" ] && mv "$kept" "$before"

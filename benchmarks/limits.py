@@ -159,7 +159,7 @@ def main() -> None:
     size = 4096 if choose_device(given.device) == "cuda" else 2048
     if given.quick:
         given.frames_per_batch, given.steps, given.repetitions, size = 100, 1, 1, 256
-    set_up(given.threads, ours=True)
+    set_up(given.threads)
     utterances = max(1, round(given.frames_per_batch / UTTERANCE))
     rates = machine_rates(choose_device(given.device), utterances, size, given.repetitions)
     about = machine(given.device)

@@ -93,7 +93,7 @@ def _set_up(threads: int, ours: bool, flush: bool) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     if ours:
         set_environment()  # which must come before PyTorch
-    import_module("fits").set_up(threads, ours=ours, flush=flush)
+    import_module("fits").set_up(threads, flush=flush)
 
 
 def _end_with_parent() -> None:

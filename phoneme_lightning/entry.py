@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import NoReturn
 
@@ -28,7 +29,8 @@ def main() -> NoReturn:
     try:
         run_command(_run)
     except SystemExit as leaving:
-        if "torch" in sys.modules and isinstance(leaving.code, int | None):
+        is_watched = sys.getprofile() or sys.gettrace()  # by who writes at the end what was seen
+        if "torch" in sys.modules and isinstance(leaving.code, int | None) and not is_watched:
             _leave(leaving.code or 0)
         raise
     finally:
@@ -107,10 +109,9 @@ def build_parser() -> CommandParser:
 
 def _leave(code: int) -> NoReturn:
     """Leave as multiprocessing's processes do: to take apart what is loaded takes a second."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

@@ -115,7 +115,10 @@ def test_what_waits_for_the_end_is_done_and_python_is_not_taken_apart():
         "    def __del__(self): print('taken apart')\n"
         "kept = Kept()\n"
         "atexit.register(print, 'at exit')\n"
-        "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()"
+        "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "pool = ThreadPoolExecutor(2)  # whose idle worker waits for the interpreter's end\n"
+        "pool.submit(int).result()"
     )
     done = run("fitt", before=before)
     assert done.returncode == 2

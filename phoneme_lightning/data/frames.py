@@ -22,8 +22,8 @@ class Frames:
 
     * For a CPU they stay in the store's memory map; a batch is all that is held in memory.
     * For a GPU with four times their size of free memory they are copied there once, with the
-      first batch. A frame takes 53 bytes (13 float32 and its label), libriphone 143
-      MB: half precision would save what is not scarce, and change the values.
+      first batch. A frame takes 53 bytes (13 float32 and its label), all of libriphone
+      140 MB: half precision would save what is not scarce, and change the values.
     * For any other GPU batches are gathered from the memory map into pinned memory, from where
       they are copied while the GPU still computes.
 

@@ -211,7 +211,8 @@ def prepare(
         batch: features (batch, frames, 13).
         deltas: what to put beside the cepstra.
         augment: what to change, in training; None changes nothing.
-        generator: of the noise, on the batch's device; needed with `augment`.
+        generator: of the noise, on the batch's device, with a seed of its own for each batch: the
+            factors of the stretch are drawn by that seed on the host. Needed with `augment`.
 
     Returns:
         features (batch, frames, 39), or 13 of them with deltas "none".

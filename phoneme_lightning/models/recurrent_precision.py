@@ -23,7 +23,8 @@ def recurrent_dtype(device_type: str, autocast_dtype: torch.dtype | None) -> tor
     """Tell in which precision the recurrent layers run, so that it can be said before a fit.
 
     They follow autocast where there are kernels for it: bf16 on a CPU; on CUDA fp16, and bf16 where
-    cuDNN proves there and then that it has it. Everywhere else they run in fp32 (on CUDA in TF32).
+    cuDNN proves there and then that it has it. Everywhere else they run in fp32, or TF32 where the
+    trainer allows that.
 
     Args:
         device_type: "cpu", "cuda" (the current device), ...

@@ -12,7 +12,7 @@ from typing import Any
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.design import Row
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.launch import Job, Launcher, SubprocessLauncher
+from phoneme_lightning.sweep.launch import Job, Launcher, make_launcher
 from phoneme_lightning.sweep.overrides import base_settings, overrides
 from phoneme_lightning.sweep.records import read_records
 from phoneme_lightning.sweep.round import Round
@@ -56,7 +56,7 @@ def measure_times(
     if not rows:
         return {}
     runs = list(rows) * math.ceil(parallel / len(rows))  # as full as the machine will be
-    launcher = SubprocessLauncher()
+    launcher = make_launcher("subprocess")
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(parallel) as pool:
 
         def time(at: int) -> float:

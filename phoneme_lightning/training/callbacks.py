@@ -62,8 +62,9 @@ class StopWhenAsked(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look for the file; a fit that ends here anyway is not stopped early."""
-        goes_on = trainer.global_step < trainer.estimated_stepping_batches
-        if self.file.exists() and goes_on and not trainer.sanity_checking:
+        if trainer.sanity_checking or not self.file.exists():
+            return
+        if trainer.global_step < trainer.estimated_stepping_batches:
             trainer.should_stop = self.obeyed = True
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.attempt import last_lines
 from phoneme_lightning.sweep.keys import flatten, nested
-from phoneme_lightning.sweep.launch import Job, SubprocessLauncher
+from phoneme_lightning.sweep.launch import Job, Launcher, make_launcher
 from phoneme_lightning.sweep.machine import count_cores, list_gpus
 from phoneme_lightning.sweep.memory import OomWatch, oom_counter
 from phoneme_lightning.sweep.probes.batch import ENOUGH, KEY, Size
@@ -74,7 +74,7 @@ def measure_sizes(
     on_gpu, free = _uses_gpu(subject), _free_memory()
     threads = threads or subject.threads or int(os.environ.get("OMP_NUM_THREADS", count_cores()))
     tried = candidates(int(subject.number(KEY)), subject.training_lengths(), most)
-    launcher = SubprocessLauncher()
+    launcher = make_launcher("subprocess")
     try:
         for frames in tried:
             if not on_gpu and too_much_memory(sizes, free):
@@ -178,7 +178,7 @@ def _measure(
     seconds: float,
     threads: int,
     folder: Path,
-    launcher: SubprocessLauncher,
+    launcher: Launcher,
 ) -> Size:
     """Train a few steps with a batch size.
 
