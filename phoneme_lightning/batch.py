@@ -59,7 +59,7 @@ def keep_only_(features: Tensor, kept: Tensor) -> Tensor:
 def _by_bits(features: Tensor) -> bool:
     """Whether to clear bits: -1 keeps all of a number's, 0 none.
 
-    On a CPU choosing by a mask that is spread over a few coefficients takes three times as long.
+    On a CPU choosing by a mask that is spread over a few coefficients takes longer.
     """
     return features.device.type == "cpu" and features.dtype == torch.float32
 

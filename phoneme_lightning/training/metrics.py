@@ -92,8 +92,8 @@ class PhoneMetrics(Metric):
       egs/timit/s5/run.sh: it "is scored"). One wrong frame inside a phone costs two edits, so
       without smoothing this rate is no match for a recogniser's.
 
-    An update only keeps the classes, 4 bytes a frame on the device, and does not wait for it;
-    `compute` waits once and counts them all.
+    An update only keeps the classes, 4 bytes a frame of the split on the device, and does not wait
+    for it; `compute` waits once and counts them all.
 
     Args:
         num_classes: how many classes there are, at most 256.
