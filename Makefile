@@ -15,7 +15,7 @@ install: $(VENV)/.installed-dev  ## make the virtual environment and install the
 demo: install  ## train and score a small net on the built-in corpus, in a few minutes
 	$(BIN)/phoneme-cli fit --config configs/crnn.yaml --config configs/trainer/demo.yaml
 
-bench: install  ## try every benchmark of speed for some seconds; benchmarks/README.md says how to measure
+bench: install  ## try every benchmark of speed, in some minutes; benchmarks/README.md says how to measure
 	for name in limits training inference data agreement startup speed_run ideas; do \
 		echo "== $$name"; $(BIN)/python benchmarks/$$name.py --quick || exit 1; \
 	done

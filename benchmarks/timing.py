@@ -124,7 +124,7 @@ def take_turns(contenders: Mapping[str, Callable[[], float]], repetitions: int) 
         for name, measure in contenders.items():
             speed = measure()
             best[name] = max(best[name], speed)
-            print(f"{name}: {speed:,.0f}", file=sys.stderr)
+            print(f"{name}: {speed:,.4g}", file=sys.stderr)
     return best
 
 

@@ -42,7 +42,8 @@ class PhonemeParser(LightningArgumentParser):
         raise InputError(line) from ex
 
     def _suggest(self, key: str) -> str:
-        close = get_close_matches(key, self._keys(), n=2)
+        # Another class may take the very same key: to say it again would be no help.
+        close = get_close_matches(key, self._keys() - {key}, n=2)
         if close:
             return f": did you mean {' or '.join(close)}?"
         return ": see phoneme-cli fit --help, or --model.backbone.help CLASS for a class's keys"

@@ -260,6 +260,10 @@ def test_offline_wandb_holds_the_config_and_the_best_score(place, tmp_path):
         (["fit", "--data.corpus=nowhere"], r"data\.corpus is 'nowhere'.*phoneme-data prepare"),
         (["fit", "--trainer.max_stepss=3"], r"max_stepss.*did you mean trainer\.max_steps"),
         (["fit", "--model.backbone.init_args.blockz=3"], r"blockz.*did you mean.*blocks"),
+        (
+            ["fit", "--model.backbone=CNN", "--model.backbone.init_args.width=3"],
+            r"'width' is not accepted(?!.*did you mean width\?)",
+        ),
         (["fit", "--trainer.max_step=3"], r"max_step.*did you mean trainer\.max_steps"),
         (["fit", "--trainer.max_steps=0", "--data.corpus=spoken"], r"trainer\.max_steps is 0"),
         (["fit", "--trainer.max_steps=many"], r"trainer\.max_steps: Expected a int"),
