@@ -22,7 +22,7 @@ MADE = {  # by the commands beside them
     *("configs/mine.yaml", "configs/NAME.yaml"),
     *("sweeps/dropout_round2.yaml", "sweeps/masks_round3.yaml"),
 }
-FOLDERS = "configs|docs|notebooks|phoneme_lightning|results|sweeps|tests"
+FOLDERS = "benchmarks|configs|docs|notebooks|phoneme_lightning|results|sweeps|tests"
 
 # What turns a command of the README into one of seconds.
 SMALL = {
