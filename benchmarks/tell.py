@@ -51,6 +51,8 @@ def _value(row: Any, path: str) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{one:.4f}" for one in value)
     if not isinstance(value, float | int) or isinstance(value, bool):
         return "" if value is None else str(value)
     if abs(value) >= 1000:
