@@ -1,9 +1,8 @@
 """Changes to training batches, made on the batch's device: tempo, noise, and hidden parts.
 
 Padding means nothing before and after; each function gives the very same batch where its setting
-is zero. None
-waits for a GPU; its generator is on the batch's device, or on the host where it draws lengths. The
-masks are SpecAugment's (Park et al. 2019, section 2).
+is zero. None waits for a GPU; its generator is on the batch's device, or on the host where it draws
+lengths. The masks are SpecAugment's (Park et al. 2019, section 2).
 """
 
 from dataclasses import dataclass, replace

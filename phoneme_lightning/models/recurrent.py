@@ -95,13 +95,12 @@ class BidirectionalRNN(nn.Module):
             asked = torch.get_autocast_dtype(device_type)
             inputs = inputs.to(recurrent_dtype(device_type, asked))
         index = reversal_within_lengths(lengths, inputs.shape[1])
-        with torch.autocast(device_type, enabled=False):
-            for onward, backward in zip(self.forward_layers, self.backward_layers, strict=True):
-                assert isinstance(onward, nn.LSTM | nn.GRU)
-                assert isinstance(backward, nn.LSTM | nn.GRU)
-                ahead = run_layer(onward, inputs)
-                behind = run_layer(backward, reorder(inputs, index))
-                inputs = self.dropout(torch.cat((ahead, reorder(behind, index)), dim=-1))
+        for onward, backward in zip(self.forward_layers, self.backward_layers, strict=True):
+            assert isinstance(onward, nn.LSTM | nn.GRU)
+            assert isinstance(backward, nn.LSTM | nn.GRU)
+            ahead = run_layer(onward, inputs)
+            behind = run_layer(backward, reorder(inputs, index))
+            inputs = self.dropout(torch.cat((ahead, reorder(behind, index)), dim=-1))
         return inputs
 
 
