@@ -52,9 +52,10 @@ class RunningAttempt:
         folder: the attempt's.
         facts: what attempt.json says of its beginning.
         handle: the process.
+        watch: on the kernel's kills for want of memory, from before the process was started: a
+            kill that it never saw coming would be taken for an interruption.
         limit: seconds that it may take; None for no limit.
         patience: seconds between SIGTERM and SIGKILL.
-        counter: where the kernel counts its kills for want of memory.
     """
 
     def __init__(
@@ -63,14 +64,14 @@ class RunningAttempt:
         facts: Mapping[str, Any],
         handle: Handle,
         *,
+        watch: OomWatch,
         limit: float | None = None,
         patience: float = PATIENCE_SECONDS,
-        counter: Path | None = None,
     ) -> None:
         self.folder, self.handle = folder, handle
         self._facts = dict(facts)
         self._limit, self._patience = limit, patience
-        self._watch = OomWatch(counter)
+        self._watch = watch
         self._began = time.monotonic()
         self._stopped = ""
         self._kill_at = float("inf")
@@ -206,11 +207,12 @@ def start_attempt(
     }
     _write_facts(into, facts)
     job = Job(argv, into / OUTPUT, Path.cwd(), round.budget.threads, env or {})
+    watch = OomWatch(oom_counter())
     handle = launcher.launch(job)
     facts["pid"] = handle.pid
     _write_facts(into, facts)
     limit = round.budget.trial_time
-    return RunningAttempt(into, facts, handle, limit=limit, counter=oom_counter())
+    return RunningAttempt(into, facts, handle, watch=watch, limit=limit)
 
 
 def _go_on_from(earlier: list[Path], into: Path) -> Path | None:

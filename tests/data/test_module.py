@@ -242,3 +242,19 @@ def test_a_scheme_chooses_the_validation_split(tiny_store):
 def test_whether_the_test_split_can_be_scored(mapped_store, tiny_store):
     assert module_of(tiny_store).test_has_labels
     assert not module_of(mapped_store[0]).test_has_labels
+
+
+def test_a_share_of_train_is_the_same_under_every_seed_and_holds_smaller_ones(tiny_store):
+    whole, half, tenth = (
+        [module_of(tiny_store, train_share=share, seed=seed).positions("train") for seed in (0, 1)]
+        for share in (1.0, 0.5, 0.1)
+    )
+    for first, second in (whole, half, tenth):
+        assert first.tolist() == second.tolist() == sorted(first)
+    assert set(tenth[0]) < set(half[0]) < set(whole[0])
+    assert len(half[0]) == round(len(whole[0]) / 2)
+    for name in ("validation", "test"):
+        all_of_it = tiny_store.split("utterance", name)
+        assert module_of(tiny_store, train_share=0.1).positions(name).tolist() == all_of_it.tolist()
+    with pytest.raises(InputError, match=r"data\.train_share is 0"):
+        module_of(tiny_store, train_share=0.0)

@@ -20,6 +20,7 @@ from phoneme_lightning.sweep.attempt import RunningAttempt, start_attempt
 from phoneme_lightning.sweep.design import read_design
 from phoneme_lightning.sweep.fork import ForkLauncher
 from phoneme_lightning.sweep.launch import Job, SubprocessLauncher
+from phoneme_lightning.sweep.memory import OomWatch
 from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.round import Tracking, Training
 from phoneme_lightning.training.curves import read_metrics
@@ -52,7 +53,7 @@ def begin(launcher, tmp_path):
     def start(*deed, **more):
         argv = ["phoneme-cli", *map(str, deed)]
         handle = launcher.launch(Job(argv, tmp_path / "output.txt", tmp_path))
-        return RunningAttempt(tmp_path, {"worker": "here:1"}, handle, **more)
+        return RunningAttempt(tmp_path, {"worker": "here:1"}, handle, watch=OomWatch(None), **more)
 
     return start
 
@@ -203,6 +204,23 @@ def test_what_a_first_attempt_is_given(planned, launcher):
     }
     with pytest.raises(FileExistsError):
         start_attempt(folder, round, rows[0], 1, launcher)
+
+
+def test_a_kernels_kill_during_the_launch_is_seen(planned, launcher, tmp_path, monkeypatch):
+    counter = tmp_path / "memory.events"
+    counter.write_text("oom_kill 2\n")
+
+    class KilledAtOnce:
+        def launch(self, job):
+            handle = launcher.launch(replace(job, argv=["phoneme-cli", "die", "9"]))
+            handle.wait()
+            counter.write_text("oom_kill 3\n")
+            return handle
+
+    folder, round, rows = planned
+    monkeypatch.setattr("phoneme_lightning.sweep.attempt.oom_counter", lambda: counter)
+    ended = start_attempt(folder, round, rows[0], 1, KilledAtOnce()).poll()
+    assert (ended.outcome.state, ended.outcome.cause) == ("infeasible", "memory")
 
 
 def test_a_tag_is_no_longer_than_wandb_takes_and_a_demonstration_says_so(planned, launcher):

@@ -1,16 +1,16 @@
 """The kernel's kills for want of memory are seen, and no others."""
 
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from phoneme_lightning.sweep.attempt import RunningAttempt
 from phoneme_lightning.sweep.launch import Job, SubprocessLauncher
-from phoneme_lightning.sweep.memory import oom_counter
+from phoneme_lightning.sweep.memory import OomWatch, oom_counter
 from phoneme_lightning.training.outcome import read_outcome
 
 
@@ -50,8 +50,9 @@ def test_a_kill_that_the_kernel_counted_is_want_of_memory(tmp_path, format, kill
     counter.write_text(format.format(2))
     (tmp_path / "metrics.csv").write_text("step,val/loss\n4,1.0\n")
     job = Job(["phoneme-cli", "obey", str(tmp_path / "id")], tmp_path / "output.txt", tmp_path)
+    watch = OomWatch(counter)
     handle = SubprocessLauncher("trial_programs").launch(job)
-    running = RunningAttempt(tmp_path, {}, handle, counter=counter)
+    running = RunningAttempt(tmp_path, {}, handle, watch=watch)
     while not (tmp_path / "id").exists():
         assert running.poll() is None
         time.sleep(0.02)
@@ -76,7 +77,7 @@ def small_cgroup():
     lines = Path("/proc/self/cgroup").read_text().splitlines()
     groups = {line.split(":")[1]: line.split(":")[2].lstrip("/") for line in lines}
     parent = version_1 / groups["memory"] if "memory" in groups else Path("/sys/fs/cgroup")
-    group = parent / f"phoneme-test-{os.getpid()}"
+    group = parent / f"phoneme-test-{uuid4()}"
     limit = "memory.limit_in_bytes" if "memory" in groups else "memory.max"
     try:
         group.mkdir()
@@ -102,13 +103,14 @@ from pathlib import Path
 Path({str(small_cgroup)!r}, "cgroup.procs").write_text(str(os.getpid()))
 from phoneme_lightning.sweep.attempt import RunningAttempt
 from phoneme_lightning.sweep.launch import Job, SubprocessLauncher
-from phoneme_lightning.sweep.memory import oom_counter
+from phoneme_lightning.sweep.memory import OomWatch, oom_counter
 counter = oom_counter()
 print(counter)
+watch = OomWatch(counter)
 folder = Path({str(tmp_path)!r})
 job = Job(["phoneme-cli", "eat", "2000"], folder / "output.txt", folder)
 handle = SubprocessLauncher("trial_programs").launch(job)
-running = RunningAttempt(folder, {{}}, handle, counter=counter)
+running = RunningAttempt(folder, {{}}, handle, watch=watch)
 while (ended := running.poll()) is None:
     time.sleep(0.05)
 print(ended.outcome.cause)
