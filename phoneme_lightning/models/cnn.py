@@ -1,6 +1,7 @@
 """Dilated convolutions over time with residual connections, and no recurrence."""
 
 import math
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.models.dropout import Dropout
 
-__all__ = ["CNN"]
+__all__ = ["CNN", "ResidualBlock", "residual_blocks"]
 
 
 class CNN(Backbone):
@@ -49,14 +50,9 @@ class CNN(Backbone):
                 f"a frame looks equally far both ways, such as {kernel_size + 1}"
             )
         self.stem = nn.Conv1d(num_features, dim, kernel_size, padding=kernel_size // 2)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(dim, kernel_size, dilations[block % len(dilations)], dropout)
-            for block in range(num_blocks)
-        )
+        turns = [dilations[block % len(dilations)] for block in range(num_blocks)]
+        self.blocks = residual_blocks(dim, kernel_size, turns, dropout)
         self.norm = nn.LayerNorm(dim)
-        for module in self.blocks:
-            # Every block adds to one sum: keep its variance from growing with the depth.
-            nn.init.normal_(module.get_parameter("mix.weight"), std=1 / math.sqrt(dim * num_blocks))
 
     def encode(self, features: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
         """Encode features whose padding is zero; see `Backbone.encode`."""
@@ -65,6 +61,19 @@ class CNN(Backbone):
             hidden = block(hidden, mask[..., None])
         encoded: Tensor = self.norm(hidden)
         return encoded
+
+
+def residual_blocks(
+    dim: int, kernel_size: int, dilations: Sequence[int], dropout: float
+) -> nn.ModuleList:
+    """Make one `ResidualBlock` for each dilation, to be run one after the other."""
+    blocks = nn.ModuleList(
+        ResidualBlock(dim, kernel_size, dilation, dropout) for dilation in dilations
+    )
+    for block in blocks:
+        # Every block adds to one sum: keep its variance from growing with the depth.
+        nn.init.normal_(block.get_parameter("mix.weight"), std=1 / math.sqrt(dim * len(blocks)))
+    return blocks
 
 
 class ResidualBlock(nn.Module):

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
+from phoneme_lightning.models.dropout import Dropout
 from phoneme_lightning.models.recurrent import BidirectionalRNN
 from phoneme_lightning.models.trunk import ResNetTrunk
 
@@ -32,6 +33,7 @@ class CRNN(Backbone):
         hidden_size: units of one direction of one recurrent layer; the output has twice as many.
         num_layers: bidirectional recurrent layers.
         dropout: share of each recurrent layer's outputs dropped in training, the last one's too.
+        trunk_dropout: share of the trunk's outputs dropped in training.
 
     Raises:
         InputError: num_features is not a multiple of 13.
@@ -47,6 +49,7 @@ class CRNN(Backbone):
         hidden_size: int = 512,
         num_layers: int = 2,
         dropout: float = 0.3,
+        trunk_dropout: float = 0.0,
     ) -> None:
         super().__init__(num_features, output_dim=2 * hidden_size)
         channels, rest = divmod(num_features, NUM_BINS)
@@ -56,6 +59,7 @@ class CRNN(Backbone):
                 f"a multiple of {NUM_BINS} (the cepstra, or the cepstra and their deltas)"
             )
         self.trunk = ResNetTrunk(channels, NUM_BINS, width, blocks, stem_pool, norm)
+        self.dropout = Dropout(trunk_dropout)
         self.recurrent = BidirectionalRNN(
             self.trunk.output_dim, hidden_size, num_layers, dropout=dropout
         )
@@ -64,5 +68,5 @@ class CRNN(Backbone):
         """Encode features whose padding is zero; see `Backbone.encode`."""
         batch, frames, _ = features.shape
         image = features.reshape(batch, frames, -1, NUM_BINS).permute(0, 2, 3, 1)
-        encoded: Tensor = self.recurrent(self.trunk(image, mask), lengths)
+        encoded: Tensor = self.recurrent(self.dropout(self.trunk(image, mask)), lengths)
         return encoded

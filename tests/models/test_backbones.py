@@ -14,7 +14,8 @@ from phoneme_lightning.models.trunk import ResNetTrunk
 TINY: dict[str, Callable[[], Backbone]] = {
     "rnn-lstm": lambda: RNN(cell="lstm", hidden_size=16),
     "rnn-gru": lambda: RNN(cell="gru", hidden_size=16, projection=12),
-    "crnn-batch": lambda: CRNN(width=8, hidden_size=16),
+    "rnn-convolutions": lambda: RNN(hidden_size=16, convolutions=2),
+    "crnn-batch": lambda: CRNN(width=8, hidden_size=16, trunk_dropout=0.1),
     "crnn-frame": lambda: CRNN(width=8, hidden_size=16, norm="frame", stem_pool=True),
     "cnn": lambda: CNN(dim=32, num_blocks=4),
     "transformer": lambda: Transformer(dim=32, num_layers=2, num_heads=2, feed_forward=64),
@@ -172,6 +173,30 @@ def test_the_cnn_sees_as_far_as_its_docstring_says() -> None:
     lengths = torch.tensor([41])
     changed = (backbone(features, lengths) != backbone(nudged, lengths)).any(dim=-1)[0]
     assert reach(changed) == 1 + (1 + 4 + 1)
+
+
+def test_convolutions_stand_before_the_first_recurrent_layer_and_none_change_nothing() -> None:
+    plain, projected = RNN(hidden_size=8), RNN(hidden_size=8, projection=12, convolutions=2)
+    assert not any(name.startswith("convolutions") for name in plain.state_dict())
+    assert projected.get_submodule("recurrent.forward_layers.0").input_size == 12
+    unnamed = RNN(hidden_size=8, convolutions=2)
+    assert unnamed.get_submodule("recurrent.forward_layers.0").input_size == 8
+    seen = []
+    for made in (unnamed, projected):
+        made.recurrent.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        features = torch.randn(1, 21, 39)
+        nudged = features.clone()
+        nudged[0, 10] += 10.0
+        for given in (features, nudged):
+            made.eval()(given, torch.tensor([21]))
+        assert reach((seen[-1] != seen[-2]).any(dim=-1)[0]) == 2 + 2
+
+
+def test_the_trunks_dropout_drops_what_the_first_recurrent_layer_reads() -> None:
+    backbone = CRNN(width=8, hidden_size=8, dropout=0.0, trunk_dropout=1.0)
+    features, lengths = torch.randn(2, 2, 9, 39), torch.tensor([9, 5])
+    assert torch.equal(*(backbone.train()(given, lengths) for given in features))
+    assert not torch.equal(*(backbone.eval()(given, lengths) for given in features))
 
 
 def test_the_trunk_sees_19_frames_each_side() -> None:
