@@ -17,7 +17,13 @@ from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.curves import read_metrics
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-BACKBONES = {"rnn": "RNN", "crnn": "CRNN", "cnn": "CNN", "transformer": "Transformer"}
+BACKBONES = {
+    "rnn": "RNN",
+    "crnn": "CRNN",
+    "cnn": "CNN",
+    "transformer": "Transformer",
+    "conformer": "Conformer",
+}
 OVERLAYS = sorted(CONFIGS.glob("*/*.yaml"))
 
 # What makes each backbone a matter of milliseconds.
@@ -26,6 +32,7 @@ TINY = {
     "crnn": {"width": 2, "blocks": "[1,1,1,1]", "hidden_size": 4},
     "cnn": {"dim": 8, "num_blocks": 2},
     "transformer": {"dim": 8, "num_layers": 1, "num_heads": 2, "feed_forward": 8},
+    "conformer": {"dim": 8, "num_layers": 1, "num_heads": 2, "feed_forward": 8, "kernel_size": 5},
 }
 
 

@@ -13,7 +13,7 @@ from phoneme_lightning.batch import Batch
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.data.augment import Augmentation
 from phoneme_lightning.data.module import PhonemeDataModule, prepare
-from phoneme_lightning.models import CNN, CRNN, RNN, Transformer
+from phoneme_lightning.models import CNN, CRNN, RNN, Conformer, Transformer
 from phoneme_lightning.models.recurrent_precision import (
     LARGEST_ERROR,
     cudnn_takes_bf16,
@@ -37,6 +37,7 @@ BACKBONES = {
     "crnn-frame": lambda: CRNN(width=8, hidden_size=32, norm="frame"),
     "cnn": lambda: CNN(dim=32, num_blocks=2),
     "transformer": lambda: Transformer(dim=32, num_layers=2, num_heads=2, feed_forward=64),
+    "conformer": lambda: Conformer(dim=32, num_layers=2, num_heads=2, feed_forward=64),
 }
 
 
@@ -114,7 +115,7 @@ def test_auto_is_near_fp32(backbone, batch):
     assert (got - expected).norm() < 0.05 * expected.norm()
 
 
-@pytest.mark.parametrize("name", ["crnn", "crnn-frame", "transformer"])
+@pytest.mark.parametrize("name", ["crnn", "crnn-frame", "transformer", "conformer"])
 def test_a_compiled_net_is_the_net(name, batch):
     if not compiler_works("cuda"):
         pytest.skip("no Triton here")
@@ -164,7 +165,7 @@ class Watched(PhonemeClassifier):
         self.memory = [*getattr(self, "memory", []), torch.cuda.memory_allocated()]
 
 
-@pytest.mark.parametrize("name", ["rnn", "crnn", "cnn", "transformer"])
+@pytest.mark.parametrize("name", ["rnn", "crnn", "cnn", "transformer", "conformer"])
 def test_a_step_never_waits_for_the_gpu_and_leaves_nothing_behind(name, make_store, tmp_path):
     recurrent_dtype("cuda", torch.bfloat16)  # its trial waits, once
     classifier = Watched(BACKBONES[name](), ema_decay=0.9)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.models.dropout import Dropout
+from phoneme_lightning.models.sizes import check_kernel_size
 
 __all__ = ["CNN", "ResidualBlock", "residual_blocks"]
 
@@ -44,11 +44,7 @@ class CNN(Backbone):
         dropout: float = 0.2,
     ) -> None:
         super().__init__(num_features, output_dim=dim)
-        if kernel_size % 2 == 0:
-            raise InputError(
-                f"model.backbone.init_args.kernel_size is {kernel_size}: it must be odd, so that "
-                f"a frame looks equally far both ways, such as {kernel_size + 1}"
-            )
+        check_kernel_size(kernel_size)
         self.stem = nn.Conv1d(num_features, dim, kernel_size, padding=kernel_size // 2)
         turns = [dilations[block % len(dilations)] for block in range(num_blocks)]
         self.blocks = residual_blocks(dim, kernel_size, turns, dropout)

@@ -2,13 +2,13 @@
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phoneme_lightning.errors import InputError
+from phoneme_lightning.models.attention import attend, rotary_angles
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.models.dropout import Dropout
+from phoneme_lightning.models.sizes import check_heads, check_kernel_size
 
 __all__ = ["Transformer"]
 
@@ -46,16 +46,8 @@ class Transformer(Backbone):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(num_features, output_dim=dim)
-        if dim % (2 * num_heads):
-            raise InputError(
-                f"model.backbone.init_args.dim is {dim}: it must be an even multiple of num_heads "
-                f"({num_heads}), such as {64 * num_heads}"
-            )
-        if kernel_size % 2 == 0:
-            raise InputError(
-                f"model.backbone.init_args.kernel_size is {kernel_size}: it must be odd, so that "
-                f"a frame looks equally far both ways, such as {kernel_size + 1}"
-            )
+        check_heads(dim, num_heads)
+        check_kernel_size(kernel_size)
         self.head_dim = dim // num_heads
         padding = kernel_size // 2
         self.stem = nn.Conv1d(num_features, dim, kernel_size, padding=padding)
@@ -107,29 +99,9 @@ class EncoderLayer(nn.Module):
         Returns:
             (batch, frames, dim).
         """
-        heads = self.query_key_value(self.attention_norm(hidden)).unflatten(
-            2, (3, self.num_heads, -1)
-        )
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(
-            rotate(query, angles), rotate(key, angles), value, attn_mask=mask
-        )
-        hidden = hidden + self.dropout(self.project(attended.transpose(1, 2).flatten(2)))
+        heads = self.query_key_value(self.attention_norm(hidden))
+        attended = attend(heads, self.num_heads, mask, angles)
+        hidden = hidden + self.dropout(self.project(attended))
         widened = F.gelu(self.widen(self.feed_forward_norm(hidden)))
         residual: Tensor = self.dropout(self.narrow(self.dropout(widened)))
         return hidden + residual
-
-
-def rotary_angles(frames: int, head_dim: int, device: torch.device) -> Tensor:
-    """Angle of every frame in every plane, (frames, head_dim / 2), float32, in radians."""
-    planes = torch.arange(0, head_dim, 2, device=device, dtype=torch.float32)
-    positions = torch.arange(frames, device=device, dtype=torch.float32)
-    return torch.outer(positions, 10_000.0 ** (-planes / head_dim))
-
-
-def rotate(heads: Tensor, angles: Tensor) -> Tensor:
-    """Turn each pair of (batch, heads, frames, head_dim)'s halves by its frame's angle, in fp32."""
-    first, second = heads.float().chunk(2, dim=-1)
-    cos, sin = angles.cos(), angles.sin()
-    turned = torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
-    return turned.to(heads.dtype)

@@ -5,18 +5,21 @@ import functools
 import torch
 from torch import nn
 
+from phoneme_lightning.models.conformer import FeedForward, SelfAttention
 from phoneme_lightning.models.norm import FrameBatchNorm, FrameLayerNorm
 from phoneme_lightning.models.transformer import EncoderLayer
 
 __all__ = ["compile_parts", "compiler_works"]
 
-PARTS = (EncoderLayer, FrameBatchNorm, FrameLayerNorm)
+PARTS = (EncoderLayer, FeedForward, SelfAttention, FrameBatchNorm, FrameLayerNorm)
 """What holds neither a recurrent layer, at which torch.compile breaks off, nor a convolution, whose
 gradient it makes anew for every length of a batch (PyTorch 2.15)."""
 
 
 def compile_parts(backbone: nn.Module, device: torch.device) -> int:
-    """Compile a Transformer's layers or a CRNN's norms, in place: parameters keep their names.
+    """Compile a Transformer's layers, a Conformer's branches or a CRNN's norms, in place.
+
+    Parameters keep their names. The convolution is the branch that is left as it is.
 
     Batches differ in utterances and frames, so the code that is made leaves both open. A part that
     cannot be compiled after all runs as it was written.

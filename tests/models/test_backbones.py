@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.models import CNN, CRNN, RNN, Backbone, Transformer
+from phoneme_lightning.models import CNN, CRNN, RNN, Backbone, Conformer, Transformer
 from phoneme_lightning.models.trunk import ResNetTrunk
 
 TINY: dict[str, Callable[[], Backbone]] = {
@@ -19,6 +19,9 @@ TINY: dict[str, Callable[[], Backbone]] = {
     "crnn-frame": lambda: CRNN(width=8, hidden_size=16, norm="frame", stem_pool=True),
     "cnn": lambda: CNN(dim=32, num_blocks=4),
     "transformer": lambda: Transformer(dim=32, num_layers=2, num_heads=2, feed_forward=64),
+    "conformer": lambda: Conformer(
+        dim=32, num_layers=2, num_heads=2, feed_forward=64, kernel_size=7
+    ),
 }
 LENGTHS = torch.tensor([33, 1, 20, 27])
 GARBAGE = {"large": 1e4, "nan": float("nan"), "infinite": float("inf")}
@@ -224,6 +227,8 @@ def test_the_trunk_is_torchvisions_resnet18() -> None:
         (lambda: CNN(kernel_size=4), "kernel_size is 4"),
         (lambda: Transformer(kernel_size=4), "kernel_size is 4"),
         (lambda: Transformer(dim=36, num_heads=4), "dim is 36"),
+        (lambda: Conformer(kernel_size=30), "kernel_size is 30"),
+        (lambda: Conformer(dim=36, num_heads=4), "dim is 36"),
     ],
 )
 def test_a_size_that_cannot_be_is_named(make: Callable[[], Backbone], key: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phoneme_lightning.models import CNN, RNN, Transformer
+from phoneme_lightning.models import CNN, RNN, Conformer, Transformer
 from phoneme_lightning.models.cost import count_parameters, mflops_by_operator, mflops_per_frame
 
 
@@ -24,6 +24,13 @@ def test_attention_costs_more_a_frame_in_a_longer_utterance() -> None:
         attention = 3 * 2 * frames * 16
         expected = 2 * (stem + layers + attention) / 1e6
         assert mflops_per_frame(backbone, frames) == pytest.approx(expected)
+
+
+def test_a_conformer_costs_its_products_its_attention_and_its_convolutions() -> None:
+    backbone = Conformer(dim=16, num_layers=3, num_heads=2, feed_forward=32, kernel_size=7)
+    layer = 2 * 2 * 16 * 32 + 4 * 16 * 16 + 2 * 10 * 16 + 3 * 16 * 16 + 7 * 16
+    expected = 2 * (5 * 39 * 16 + 3 * layer) / 1e6
+    assert mflops_per_frame(backbone, frames=10) == pytest.approx(expected)
 
 
 def test_each_operator_is_counted_by_its_name() -> None:
