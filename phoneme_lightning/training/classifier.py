@@ -1,6 +1,8 @@
 """The LightningModule: a backbone, a linear layer a frame, the loss, the metrics, the optimizer."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -9,17 +11,25 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
-from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
+from phoneme_lightning.phones import NUM_PHONES
 from phoneme_lightning.training.averaging import AverageWeights
 from phoneme_lightning.training.compiling import compile_parts
 from phoneme_lightning.training.metrics import PhoneMetrics, correct_frames
+from phoneme_lightning.training.objectives import (
+    ctc_loss,
+    draw_share,
+    frame_loss,
+    labelled_frames,
+    mix_utterances,
+    neighbour_loss,
+    weigh,
+)
 from phoneme_lightning.training.optimizers import (
     Schedule,
     drop_gradients,
@@ -50,6 +60,11 @@ class PhonemeClassifier(LightningModule):
         backbone: the network under the linear layer.
         num_classes: phones to tell apart.
         label_smoothing: share of the target spread over all phones, 0 to 1.
+        mixup: a of the Beta(a, a) by which training utterances are mixed in pairs; 0 mixes none.
+        neighbour_weight: weight of the loss of predicting the labels of neighbouring frames too.
+        neighbour_frames: how many frames before and after those neighbours are.
+        ctc_weight: weight of the loss (CTC) of the phones in their order, whatever their timing.
+            Only training uses the linear layers of these two losses.
         optimizer: made with the parameters in two groups; norms and biases are not decayed.
         schedule: the learning rate after the warmup: constant, or linear or cosine down to 0.
         warmup_steps: steps in which the learning rate rises in a straight line.
@@ -64,6 +79,10 @@ class PhonemeClassifier(LightningModule):
         *,
         num_classes: int = NUM_PHONES,
         label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        neighbour_weight: float = 0.0,
+        neighbour_frames: int = 5,
+        ctc_weight: float = 0.0,
         optimizer: OptimizerCallable = lambda parameters: AdamW(parameters, lr=2e-3),
         schedule: Schedule = "cosine",
         warmup_steps: int = 200,
@@ -75,9 +94,24 @@ class PhonemeClassifier(LightningModule):
             raise InputError(f"model.label_smoothing is {label_smoothing}: give 0 up to below 1")
         if not 0.0 <= ema_decay < 1.0:
             raise InputError(f"model.ema_decay is {ema_decay}: give 0 (off) or, say, 0.999")
+        weights = {"neighbour_weight": neighbour_weight, "ctc_weight": ctc_weight}
+        for key, value in {"mixup": mixup, **weights}.items():
+            if not 0.0 <= value < math.inf:
+                raise InputError(f"model.{key} is {value}: give 0 (off) or, say, 0.2")
+        if neighbour_frames < 1:
+            raise InputError(f"model.neighbour_frames is {neighbour_frames}: give at least 1")
         self.backbone = backbone
         self.head = nn.Linear(backbone.output_dim, num_classes)
-        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        self.num_classes, self.label_smoothing, self.mixup = num_classes, label_smoothing, mixup
+        self.further: dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]] = {}
+        self.further_heads = nn.ModuleDict()
+        if neighbour_weight:
+            objective = partial(neighbour_loss, distance=neighbour_frames)
+            self.further["neighbour"] = neighbour_weight, objective
+            self.further_heads["neighbour"] = nn.Linear(backbone.output_dim, 2 * num_classes)
+        if ctc_weight:
+            self.further["ctc"] = ctc_weight, ctc_loss
+            self.further_heads["ctc"] = nn.Linear(backbone.output_dim, num_classes + 1)
         if decay_steps is not None and decay_steps < 1:
             raise InputError(f"model.decay_steps is {decay_steps}: give at least 1, or null")
         self.optimizer, self.schedule, self.warmup_steps = optimizer, schedule, warmup_steps
@@ -92,32 +126,40 @@ class PhonemeClassifier(LightningModule):
         return logits
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Give the cross-entropy a real frame of the whole step, over all ranks.
-
-        Ranks hold different numbers of frames and their gradients are averaged, so each rank's
-        sum is divided by the mean number of frames a rank.
+        """Give the cross-entropy a labelled frame, as validation and test score it.
 
         Args:
             logits: (batch, frames, classes).
             batch: where labels are IGNORE_LABEL, a frame counts for nothing.
         """
-        total = F.cross_entropy(
-            logits.float().flatten(0, 1),
-            batch.labels.flatten(),
-            ignore_index=IGNORE_LABEL,
-            label_smoothing=self.label_smoothing,
-            reduction="sum",
-        )
-        frames: Tensor | int = batch.num_frames
-        if self.trainer.training and self.trainer.world_size > 1:
-            counts = self.all_gather(torch.tensor(float(frames), device=self.device))
-            frames = cast(Tensor, counts).mean()
-        return total / frames
+        total = frame_loss(logits, batch.labels, self.label_smoothing)
+        return total / labelled_frames(batch.labels).clamp(min=1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Give the loss of a step, and log it with the accuracy."""
-        logits = self(batch)
-        loss = self.loss(logits, batch)
+        """Give the loss of a step, all its parts a labelled frame; log it with the accuracy.
+
+        Ranks hold different numbers of frames and their gradients are averaged, so each rank's
+        sums are divided by the mean number of frames a rank.
+        """
+        labellings = [(1.0, batch.labels)]
+        if self.mixup:
+            share = draw_share(self.mixup)
+            batch, others = mix_utterances(batch, share)
+            labellings = [(share, batch.labels), (1.0 - share, others)]
+        frames = weigh(labelled_frames, labellings)
+        if self.trainer.world_size > 1:
+            frames = cast(Tensor, self.all_gather(frames)).mean()
+        frames = frames.clamp(min=1.0)
+
+        encoded = self.backbone(batch.features, batch.lengths)
+        logits: Tensor = self.head(encoded)
+        own = partial(frame_loss, logits, label_smoothing=self.label_smoothing)
+        loss = weigh(own, labellings) / frames
+        for name, (weight, objective) in self.further.items():
+            outputs = self.further_heads[name](encoded)
+            part = weigh(partial(objective, outputs), labellings) / frames
+            self.log(f"train/{name}_loss", part.detach())
+            loss = loss + weight * part
         correct, counted = correct_frames(logits.detach(), batch)
         self.log("train/loss", loss.detach())
         self.log("train/frame_accuracy", correct / counted)
@@ -126,7 +168,9 @@ class PhonemeClassifier(LightningModule):
     def _evaluate(self, stage: str, metrics: PhoneMetrics, batch: Batch) -> Tensor:
         logits = self(batch)
         loss = self.loss(logits, batch)
-        self.log(f"{stage}/loss", loss, batch_size=batch.num_frames, sync_dist=True)
+        # Lightning multiplies by the size and sums it, which a tensor does without waiting.
+        frames = cast(int, labelled_frames(batch.labels))
+        self.log(f"{stage}/loss", loss, batch_size=frames, sync_dist=True)
         classes: Tensor = logits.argmax(-1)
         metrics.update(classes, batch)
         return classes

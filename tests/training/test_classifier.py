@@ -12,14 +12,24 @@ from torch.optim import SGD, AdamW
 from torch.utils.data import DataLoader
 
 from phoneme_lightning.batch import Batch
+from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
 from phoneme_lightning.training.classifier import PhonemeClassifier
+from phoneme_lightning.training.objectives import (
+    ctc_loss,
+    draw_share,
+    frame_loss,
+    mix_utterances,
+    neighbour_loss,
+)
 from phoneme_lightning.training.trainer import PhonemeTrainer
 
 FEATURES = 6
 LENGTHS = (9, 2, 4, 1)
+FURTHER = {"neighbour_weight": 0.5, "neighbour_frames": 2, "ctc_weight": 0.25}
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
@@ -132,6 +142,80 @@ def test_the_loss_is_the_smoothed_cross_entropy_a_real_frame(smoothing):
     assert float(classifier.loss(logits, batch)) == pytest.approx(expected, rel=1e-6)
 
 
+def test_frames_without_a_label_neither_count_nor_thin_out_the_others():
+    settings = {"label_smoothing": 0.1, **FURTHER}
+    known, more = batch_of(0, 1), batch_of(0, 1, 2, 3)
+    more.labels[2:] = IGNORE_LABEL  # two utterances of which nothing is known
+    (one, moves), (two, others) = (step([batch], settings=settings) for batch in (known, more))
+    assert two.losses == pytest.approx(one.losses, rel=1e-6)
+    for name, move in moves.items():
+        torch.testing.assert_close(others[name], move, atol=1e-6, rtol=1e-5)
+
+
+def test_the_loss_of_validation_is_that_of_all_its_labelled_frames_together():
+    batches = [batch_of(0, 1), batch_of(2, 3)]
+    batches[0].labels[0, 1:] = IGNORE_LABEL
+    classifier = classifier_of(**FURTHER).eval()
+    with torch.no_grad():
+        total = sum(frame_loss(classifier(batch), batch.labels) for batch in batches)
+    [scores] = trainer_of().validate(
+        classifier, DataLoader(batches, batch_size=None), verbose=False
+    )
+    assert scores["val/loss"] == pytest.approx(float(total) / (1 + 2 + 4 + 1), rel=1e-6)
+
+
+def test_further_losses_have_their_weight_and_are_logged():
+    batch, classifier = batch_of(0, 1, 2, 3), classifier_of(**FURTHER)
+    with torch.no_grad():
+        encoded = classifier.backbone(batch.features, batch.lengths)
+        heads = classifier.further_heads
+        own = frame_loss(classifier.head(encoded), batch.labels) / 16
+        neighbour = neighbour_loss(heads["neighbour"](encoded), batch.labels, 2) / 16
+        ctc = ctc_loss(heads["ctc"](encoded), batch.labels) / 16
+    [logged] = step([batch], settings=FURTHER)[0].logged
+    assert logged["train/neighbour_loss"] == pytest.approx(float(neighbour), rel=1e-6)
+    assert logged["train/ctc_loss"] == pytest.approx(float(ctc), rel=1e-6)
+    expected = float(own + 0.5 * neighbour + 0.25 * ctc)
+    assert logged["train/loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_further_losses_leave_the_first_weights_and_the_frames_own_loss_as_they_are():
+    plain, further = classifier_of(), classifier_of(**FURTHER)
+    assert not [name for name in plain.state_dict() if "further" in name]
+    for name, weight in weights_of(plain).items():
+        assert torch.equal(weights_of(further)[name], weight)
+    batch = batch_of(0, 1, 2, 3)
+    assert torch.equal(further(batch), plain(batch))
+
+
+def test_a_mixed_step_learns_both_labels_by_their_shares():
+    class Seed(Recorder):
+        def on_train_batch_start(self, *arguments):
+            super().on_train_batch_start(*arguments)
+            torch.manual_seed(5)
+
+    batch, classifier, seeded = batch_of(0, 1, 2, 3), classifier_of(mixup=0.8), Seed()
+    torch.manual_seed(5)
+    share = draw_share(0.8)
+    mixed, others = mix_utterances(batch, share)
+    with torch.no_grad():
+        logits = classifier(mixed)
+    kept, given = (frame_loss(logits, labels) for labels in (batch.labels, others))
+    trainer_of(callbacks=[seeded]).fit(classifier, datamodule=Batches([batch]))
+    assert 0.5 < share < 0.95
+    expected = float(share * kept + (1 - share) * given) / 16
+    assert seeded.losses == [pytest.approx(expected, rel=1e-6)]
+
+
+def test_a_checkpoint_of_every_loss_predicts_by_itself(words, alone, tmp_path):
+    PhonemeCLI(words(**{f"model__{key}": value for key, value in FURTHER.items()}))
+    checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    classifier, _ = load_classifier(checkpoint)
+    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
+    assert classifier.further_heads.keys() == {"neighbour", "ctc"}
+    assert all(torch.equal(saved[name], x) for name, x in classifier.state_dict().items())
+
+
 def test_a_step_logs_its_loss_and_the_share_of_right_frames():
     batch = batch_of(0, 1, 2, 3)
     favourite = int(batch.labels[0, 0])
@@ -150,8 +234,9 @@ def test_a_step_logs_its_loss_and_the_share_of_right_frames():
 
 
 def test_two_ranks_with_unequal_shares_take_the_step_of_one(tmp_path):
-    recorder, alone = step(settings={"label_smoothing": 0.1})
-    classifier = classifier_of(label_smoothing=0.1)
+    settings = {"label_smoothing": 0.1, **FURTHER}
+    recorder, alone = step(settings=settings)
+    classifier = classifier_of(**settings)
     before = weights_of(classifier)
     trainer = trainer_of(devices=2, strategy="ddp_spawn", callbacks=[Recorder(str(tmp_path))])
     trainer.fit(classifier, datamodule=Batches([batch_of(0)], [batch_of(1, 2, 3)]))
@@ -229,7 +314,17 @@ def test_the_optimizer_decays_weights_only():
         torch.testing.assert_close(weight, share * before[name], msg=name)
 
 
-@pytest.mark.parametrize("setting", [{"label_smoothing": 1.0}, {"ema_decay": -0.1}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"label_smoothing": 1.0},
+        {"ema_decay": -0.1},
+        {"mixup": -0.1},
+        {"neighbour_weight": math.inf},
+        {"neighbour_frames": 0},
+        {"ctc_weight": math.nan},
+    ],
+)
 def test_a_setting_out_of_range_is_named(setting):
     [name] = setting
     with pytest.raises(InputError, match=rf"model\.{name} is {setting[name]}"):

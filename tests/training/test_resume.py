@@ -99,6 +99,12 @@ CASES = [
     pytest.param({}, 10, "validation", id="inside validation"),
     pytest.param({"model.ema_decay": 0.9}, 13, "training", id="averaging weights"),
     pytest.param(
+        {"model.mixup": 0.4, "model.neighbour_weight": 0.3, "model.ctc_weight": 0.3},
+        13,
+        "training",
+        id="mixing utterances, with every loss",
+    ),
+    pytest.param(
         {"trainer.max_steps": -1, "trainer.max_epochs": 3}, 13, "training", id="counting epochs"
     ),
     pytest.param({"run.keep_best": 3}, 19, "training", id="keeping three"),
