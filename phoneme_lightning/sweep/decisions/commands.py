@@ -12,10 +12,12 @@ def compare(a: str, b: str, as_json: bool, root: Path) -> None:
     """Set two sides beside each other."""
     from phoneme_lightning.sweep.decisions.comparison import compare as compare_sides
     from phoneme_lightning.sweep.decisions.comparison import lines
+    from phoneme_lightning.sweep.decisions.fits import find_fits
     from phoneme_lightning.sweep.decisions.side import find_side
 
-    ours = find_side(a, root)
-    comparison = compare_sides(ours, find_side(b, root, ours.objective))
+    ours = find_fits(a) or find_side(a, root)
+    theirs = find_fits(b, ours.objective) or find_side(b, root, ours.objective)
+    comparison = compare_sides(ours, theirs)
     if as_json:
         print(json.dumps(comparison.as_dict(), indent=2))
         return

@@ -10,9 +10,10 @@ from phoneme_lightning.sweep.decisions.intervals import (
     Interval,
     over_search,
     over_seeds,
+    over_speakers,
     over_utterances,
 )
-from phoneme_lightning.sweep.decisions.settings import differing, extra, settings_of
+from phoneme_lightning.sweep.decisions.settings import differing, extra
 from phoneme_lightning.sweep.decisions.side import Side
 from phoneme_lightning.sweep.leaderboard import short_names
 
@@ -50,8 +51,8 @@ class Comparison:
     intervals: tuple[Interval, ...]
     """95 % intervals of the difference, one a kind of luck."""
 
-    settings: dict[str, tuple[Any, Any]]
-    """The settings in which they differ, with both values."""
+    settings: dict[str, tuple[Any, Any]] | None
+    """The settings in which they differ, with both values; None where one was not trained."""
 
     extra: tuple[list[str], list[str]]
     """Hyperparameters that one sets and the other leaves at 0, off or out."""
@@ -72,7 +73,9 @@ def compare(ours: Side, theirs: Side) -> Comparison:
         theirs: B, measured by the same objective.
     """
     objective = ours.objective
-    settings = [settings_of(one.folder, one.round, one.trials[0]) for one in (ours, theirs)]
+    mine, other = ours.settings(), theirs.settings()
+    settings = (mine, other) if mine is not None and other is not None else None
+    folders = _folders(ours), _folders(theirs)
     difference = ours.value - theirs.value
     gain = difference if objective.mode == "max" else -difference
     return Comparison(
@@ -85,12 +88,13 @@ def compare(ours: Side, theirs: Side) -> Comparison:
         corpora=(_corpus(ours), _corpus(theirs)),
         better=ours.name if gain > 0 else theirs.name if gain < 0 else "",
         intervals=(
-            over_utterances(_folders(ours), _folders(theirs), objective),
+            over_utterances(*folders, objective),
+            over_speakers(*folders, objective),
             over_seeds(ours.by_seed(), theirs.by_seed()),
             over_search(ours, theirs),
         ),
-        settings=differing(*settings),
-        extra=(extra(*settings), extra(*reversed(settings))),
+        settings=differing(*settings) if settings else None,
+        extra=(extra(*settings), extra(*reversed(settings))) if settings else ([], []),
         costs=(cost_of(ours.trials), cost_of(theirs.trials)),
     )
 
@@ -114,7 +118,8 @@ def say_interval(interval: Interval) -> str:
 def say_cost(cost: Cost) -> str:
     """Say a cost in a line."""
     parts = [f"{cost.parameters:,} weights" if cost.parameters else "weights unknown"]
-    parts.append(f"{cost.steps:,} steps")
+    if cost.steps:
+        parts.append(f"{cost.steps:,} steps")
     if cost.seconds is not None and cost.step_seconds is not None:
         parts.append(f"{cost.seconds:.0f} s, {1000 * cost.step_seconds:.0f} ms a step")
     return ", ".join(parts)
@@ -138,11 +143,16 @@ def lines(comparison: Comparison) -> Sequence[str]:
         told.append(f"it says nothing of the nets: they were validated on two corpora, {of}")
     told.append("95 % intervals of that difference:")
     told += [f"  {say_interval(interval)}" for interval in one.intervals]
-    names = short_names(one.settings)
-    told.append("settings that differ:" if one.settings else "no setting differs")
-    for key, (mine, other) in one.settings.items():
-        told.append(f"  {names[key]}: {_short(mine)} and {_short(other)}")
+    told += _say_settings(one.settings)
     for side, keys in zip(one.sides, one.extra, strict=True):
         if keys:
             told.append(f"{side} has more to set: {', '.join(keys)}")
     return told
+
+
+def _say_settings(settings: dict[str, tuple[Any, Any]] | None) -> list[str]:
+    if settings is None:
+        return ["settings: one of the two is no fit and has none"]
+    names = short_names(settings)
+    pairs = [f"  {names[key]}: {_short(a)} and {_short(b)}" for key, (a, b) in settings.items()]
+    return ["settings that differ:", *pairs] if pairs else ["no setting differs"]

@@ -13,10 +13,9 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.check import resolve
 from phoneme_lightning.sweep.decisions.settings import (
     differing,
-    settings_of,
     training_settings,
 )
-from phoneme_lightning.sweep.decisions.side import Side, find_side
+from phoneme_lightning.sweep.decisions.side import RoundSide, find_side
 from phoneme_lightning.sweep.design import append_design, design, read_design
 from phoneme_lightning.sweep.drafts.carry import lengthen, scale_interval
 from phoneme_lightning.sweep.duration import Duration
@@ -49,7 +48,7 @@ EVERY = "trainer.val_check_interval"
 
 
 def make_round(
-    candidate: Side, baseline: str | None, name: str, seeds: int, steps: int | None, root: Path
+    candidate: RoundSide, baseline: str | None, name: str, seeds: int, steps: int | None, root: Path
 ) -> Round:
     """Make the round in which a candidate meets a baseline.
 
@@ -73,7 +72,7 @@ def make_round(
     source, configs = candidate.round, candidate.folder.base_configs()
     used = {row.seed for row in read_design(candidate.folder.design)}
     common = _settings(resolve(configs, nested(source.overrides)), source)
-    ours = settings_of(candidate.folder, source, candidate.trials[0])
+    ours = {**candidate.settings()}
     told, theirs = STARTING, common
     if baseline is not None and Path(baseline).is_file():
         config = training_settings(resolve([Path(baseline)], {}))
@@ -83,7 +82,7 @@ def make_round(
     elif baseline is not None:
         found = find_side(_in_round(baseline, candidate), root, candidate.objective)
         used |= {row.seed for row in read_design(found.folder.design)}
-        told, theirs = baseline, settings_of(found.folder, found.round, found.trials[0])
+        told, theirs = baseline, {**found.settings()}
     if steps is not None:
         ours, theirs = _carried(ours, steps), _carried(theirs, steps)
     length = ours[LENGTH]
@@ -132,7 +131,7 @@ def _settings(config: Mapping[str, Any], round: Round) -> dict[str, Any]:
     }
 
 
-def _in_round(baseline: str, candidate: Side) -> str:
+def _in_round(baseline: str, candidate: RoundSide) -> str:
     """A trial or an arm alone is one of the candidate's round."""
     rows = read_design(candidate.folder.design)
     own = any(baseline in (row.trial, row.arm) for row in rows)

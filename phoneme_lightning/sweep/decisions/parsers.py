@@ -12,8 +12,12 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
         command: adds a command, given its name and what it does.
         on_round: the same for one that takes a round.
     """
-    compare = command("compare", "Set two rounds, arms or trials side by side, each at its best.")
-    what = "ROUND, ROUND:ARM or ROUND:TRIAL (a round's name or folder), or a trial's folder"
+    text = "Set two rounds, arms, trials or fits side by side, each at its best."
+    compare = command("compare", text)
+    what = (
+        "ROUND, ROUND:ARM or ROUND:TRIAL (a round's name or folder), a trial's folder, or a run's: "
+        "one, or a folder of several that differ in their seed alone"
+    )
     compare.add_argument("a", metavar="A", help=what)
     compare.add_argument("b", metavar="B", help="likewise; measured by A's objective")
     compare.add_argument("--json", dest="as_json", action="store_true", help="print JSON")

@@ -1,34 +1,34 @@
-"""A side of a comparison: a round, one of its arms, or one of its trials, at its best."""
+"""A side of a comparison; here a round, one of its arms, or one of its trials, at its best."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.sweep.decisions.settings import settings_of
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
 from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.records import TrialRecord, read_records
 from phoneme_lightning.sweep.round import Objective, Round
 from phoneme_lightning.sweep.round_parser import suggest
 
-__all__ = ["Side", "at_home", "find_side", "score"]
+__all__ = ["RoundSide", "Side", "at_home", "find_side", "score"]
 
 
 @dataclass(frozen=True)
-class Side:
+class Side(ABC):
     """What is compared."""
 
     name: str
     """As it was asked for."""
 
-    folder: RoundFolder
-    """Of the round."""
-
-    round: Round
-    """What the round is."""
+    path: Path
+    """Where it was found."""
 
     searched: Sequence[TrialRecord]
     """Completed trials among which the best was chosen."""
@@ -38,6 +38,10 @@ class Side:
 
     objective: Objective
     """What both sides are measured by."""
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any] | None:
+        """Give what its best was trained with, by dotted key; None where nothing was trained."""
 
     @property
     def value(self) -> float:
@@ -56,6 +60,23 @@ class Side:
         return {point: float(np.mean(each)) for point, each in points.items()}
 
 
+@dataclass(frozen=True)
+class RoundSide(Side):
+    """A round, or a part of it."""
+
+    round: Round
+    """What the round is."""
+
+    @property
+    def folder(self) -> RoundFolder:
+        """The round's folder."""
+        return RoundFolder(self.path)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Give what its best point was trained with, by dotted key."""
+        return settings_of(self.folder, self.round, self.trials[0])
+
+
 def score(record: TrialRecord, objective: Objective) -> float:
     """Give the objective of a trial, in its own unit.
 
@@ -67,7 +88,7 @@ def score(record: TrialRecord, objective: Objective) -> float:
     return record.measured.by(objective.selection)
 
 
-def find_side(name: str, root: Path, objective: Objective | None = None) -> Side:
+def find_side(name: str, root: Path, objective: Objective | None = None) -> RoundSide:
     """Find what is to be compared.
 
     Args:
@@ -98,7 +119,7 @@ def find_side(name: str, root: Path, objective: Objective | None = None) -> Side
             f"{name}: no trial of it has completed with a {objective.metric}: "
             f"phoneme-sweep status {folder.path}"
         )
-    return Side(name, folder, round, done, _best_point(done, objective), objective)
+    return RoundSide(name, folder.path, done, _best_point(done, objective), objective, round)
 
 
 def at_home(folder: RoundFolder, root: Path) -> tuple[RoundFolder, Path]:

@@ -10,9 +10,15 @@ from scipy import stats
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.decisions.commands import compare
 from phoneme_lightning.sweep.decisions.comparison import compare as compare_sides
-from phoneme_lightning.sweep.decisions.intervals import over_search, over_seeds, over_utterances
+from phoneme_lightning.sweep.decisions.intervals import (
+    over_search,
+    over_seeds,
+    over_speakers,
+    over_utterances,
+)
 from phoneme_lightning.sweep.decisions.side import find_side
 from phoneme_lightning.sweep.round import Objective
+from phoneme_lightning.training.utterance_file import write_utterances
 
 ROOT = Path("runs/rounds")
 ACCURACY = Objective()
@@ -96,6 +102,32 @@ def test_without_counts_of_the_same_utterances_there_is_no_interval(searched, co
     assert "frame_accuracy" in over_utterances([ours], [ours], loss).told
 
 
+def test_speakers_of_one_size_give_students_interval_of_their_gains(tmp_path):
+    """What a speaker says is all alike here, so utterances drawn anew promise too much."""
+    gains = np.random.default_rng(0).normal(0.02, 0.03, 12).round(2)
+    for side, of_side in (("ours", gains), ("theirs", 0 * gains)):
+        (tmp_path / side).mkdir()
+        rows = [
+            (f"{speaker}-1-{number:04}", 100, round(50 + 100 * gain))
+            for speaker, gain in enumerate(of_side)
+            for number in range(9)
+        ]
+        write_utterances(tmp_path / side, rows)
+    folders = [tmp_path / "ours"], [tmp_path / "theirs"]
+    found = over_speakers(*folders, ACCURACY)
+    known = stats.ttest_1samp(gains, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((known.low, known.high))
+    narrow = over_utterances(*folders, ACCURACY)
+    assert found.low < narrow.low < narrow.high < found.high
+
+
+def test_names_that_tell_no_speakers_have_no_interval_of_them(searched, count):
+    for arm in ("cosine", "constant"):
+        count(searched, f"p000-{arm}-s0", [1, 2, 3])
+    ours, theirs = (searched.attempt(f"p000-{arm}-s0", 1) for arm in ("cosine", "constant"))
+    assert "tell no two speakers" in over_speakers([ours], [theirs], ACCURACY).told
+
+
 def test_two_arms_get_the_same_points_when_they_are_drawn_anew(searched):
     """Cosine is ahead at every point, by 0.02 to 0.08, so it is ahead in every draw."""
     found = over_search(find_side("lr:cosine", ROOT), find_side("lr:constant", ROOT))
@@ -124,11 +156,13 @@ def test_the_command_prints_lines_or_json(searched, capsys):
     compare("lr:cosine", "lr:p000-constant-s0", as_json=True, root=ROOT)
     told = json.loads(capsys.readouterr().out)
     assert told["difference"] == pytest.approx(0.1)
-    assert [one["luck"] for one in told["intervals"]] == ["utterances", "seeds", "search"]
+    assert [one["luck"] for one in told["intervals"]] == [
+        *("utterances", "speakers", "seeds", "search")
+    ]
     compare("lr:cosine", "lr:p000-constant-s0", as_json=False, root=ROOT)
     printed = capsys.readouterr().out
     assert "difference, the first less the second: +0.1000; lr:cosine is ahead" in printed
-    assert printed.count("no interval") == 3
+    assert printed.count("no interval") == 4
     assert "lr: 0.001 and 0.0001" in printed
 
 
