@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from phoneme_lightning.models.attention_gradient import WholeMatrixGradient
+
 __all__ = ["attend", "rotary_angles", "rotate"]
 
 
@@ -16,7 +18,7 @@ def attend(query_key_value: Tensor, num_heads: int, mask: Tensor, angles: Tensor
     Args:
         query_key_value: (batch, frames, 3 * dim): all heads' queries, then keys, then values.
         num_heads: attention heads; dim is an even multiple of them.
-        mask: (batch, 1, 1, frames), bool, True where a frame may be attended to.
+        mask: (batch, 1, 1, frames), bool, True for an utterance's first frames, its real ones.
         angles: (frames, dim / num_heads / 2), from `rotary_angles`.
 
     Returns:
@@ -24,9 +26,12 @@ def attend(query_key_value: Tensor, num_heads: int, mask: Tensor, angles: Tensor
     """
     heads = query_key_value.reshape(*query_key_value.shape[:2], 3, num_heads, -1)
     query, key, value = heads.permute(2, 0, 3, 1, 4)
-    attended = F.scaled_dot_product_attention(
-        rotate(query, angles), rotate(key, angles), value, attn_mask=mask
-    )
+    query, key = rotate(query, angles), rotate(key, angles)
+    is_bf16_on_cpu = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    if is_bf16_on_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        attended: Tensor = WholeMatrixGradient.apply(query, key, value, mask)
+    else:
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     return attended.transpose(1, 2).flatten(2)
 
 
