@@ -1,4 +1,4 @@
-"""phoneme-data: prepare a corpus, verify a store, say what is in it, draw an utterance."""
+"""phoneme-data: prepare a corpus, verify a store, look into it, train on what was predicted."""
 
 import argparse
 import difflib
@@ -96,6 +96,16 @@ def _parser() -> CommandParser:
     show.add_argument(
         "--checkpoint", type=Path, help="draw this classifier's predictions under the labels"
     )
+
+    pseudo = _command(
+        commands,
+        "pseudo-label",
+        "Make a store that trains on the test utterances too, labelled by a prediction.",
+        _pseudo_label,
+    )
+    _add_store(pseudo)
+    pseudo.add_argument("prediction", type=Path, help="a prediction.csv of its test split")
+    pseudo.add_argument("--out", type=Path, required=True, help="where the new store shall stand")
     return parser
 
 
@@ -190,6 +200,21 @@ def _show(store: Path, utterance: str | None, out: Path | None, checkpoint: Path
         predictions = predict_utterance(checkpoint, frames, position)
     chosen = frames[position]
     print(draw_utterance(chosen, out or Path(f"{chosen.id}.png"), predictions=predictions))
+
+
+def _pseudo_label(store: Path, prediction: Path, out: Path) -> None:
+    from phoneme_lightning.corpora.pseudo import pseudo_label
+    from phoneme_lightning.inference.submission import read_submission
+
+    _announce(out)
+    pseudo_label(FrameStore(store), read_submission(prediction), out)
+    _conclude(out)
+    made = FrameStore(out).manifest
+    counts, left_out = made["counts"], made["settings"]["pseudo_labels"]["speakers_left_out"]
+    print(
+        f"{counts['pseudo_labelled']:,} test utterances to train on; "
+        f"those of {len(left_out)} speakers of validation are not among them"
+    )
 
 
 def _find(store: FrameStore, utterance: str | None) -> int:

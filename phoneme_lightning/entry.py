@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 import threading
+from argparse import Namespace, _SubParsersAction
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import takewhile
@@ -44,11 +45,14 @@ def _run() -> int | None:
         return _run_net()
     arguments = build_parser().parse_args()
     if arguments.subcommand is None:
-        raise InputError(f"subcommand is missing: give {', '.join(NETS)} or info")
+        raise InputError(f"subcommand is missing: give {', '.join(NETS)}, ensemble or info")
     set_environment()
-    from phoneme_lightning.training.info import info
+    if arguments.subcommand == "ensemble":
+        _run_ensemble(arguments)
+    else:
+        from phoneme_lightning.training.info import info
 
-    info(arguments.as_json)
+        info(arguments.as_json)
     return 0
 
 
@@ -74,9 +78,26 @@ def _run_net() -> int | None:
         raise
 
 
+def _run_ensemble(arguments: Namespace) -> None:
+    from phoneme_lightning.inference.ensemble import ensemble
+    from phoneme_lightning.training.run import exit_on_sigterm, show_on_screen
+
+    gc.freeze()
+    gc.enable()
+    show_on_screen()
+    exit_on_sigterm()
+    ensemble(
+        arguments.checkpoints,
+        weights=arguments.weights,
+        decode=arguments.decode,
+        out=arguments.out,
+        root=arguments.root,
+    )
+
+
 def build_parser() -> CommandParser:
-    """Build the parser of what is answered here: the help, `info`, and mistyped subcommands."""
-    names = ",".join((*NETS, "info"))
+    """Build the parser of `ensemble` and `info`, the bare help, and mistyped subcommands."""
+    names = ",".join((*NETS, "ensemble", "info"))
     parser = CommandParser(
         prog="phoneme-cli",
         usage=f"%(prog)s [-h] [-c CONFIG] [--print_config [=flags]] {{{names}}} ...",
@@ -101,10 +122,47 @@ def build_parser() -> CommandParser:
     )
     for name, text in NETS.items():
         commands.add_parser(name, help=text)
+    _add_ensemble(commands)
     text = "Say what runs on this machine: device, precision, fast paths."
     info = commands.add_parser("info", help=text, description=text)
     info.add_argument("--json", dest="as_json", action="store_true", help="print a JSON object")
     return parser
+
+
+def _add_ensemble(commands: "_SubParsersAction[CommandParser]") -> None:
+    text = "Average nets, or decode one: score validation, predict the test split."
+    parser = commands.add_parser("ensemble", help=text, description=text)
+    parser.add_argument(
+        "checkpoints",
+        metavar="CKPT",
+        nargs="+",
+        help="weights of fits on one corpus and one data.split; each brings its own config",
+    )
+    parser.add_argument(
+        "--decode",
+        action="store_true",
+        help="find the likeliest path through each utterance too, by the phones that follow one "
+        "another in the training labels; its files go to FOLDER/decoded",
+    )
+    parser.add_argument(
+        "--weight",
+        dest="weights",
+        metavar="W",
+        nargs="+",
+        type=float,
+        help="what each net counts in the mean (default: all the same)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="where everything goes (default: a folder of its own in runs/ensemble)",
+    )
+    parser.add_argument(
+        "--data.root",
+        dest="root",
+        metavar="FOLDER",
+        help="folder of the frame stores (default: that of each fit)",
+    )
 
 
 def _leave(code: int) -> NoReturn:

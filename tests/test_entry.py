@@ -53,9 +53,10 @@ def test_the_bare_help_says_what_the_whole_parser_does(whole):
         assert text.startswith(action.help.casefold())
     [action] = [action for action in short._actions if action.dest == "subcommand"]
     said = {choice.dest: choice.help for choice in action._choices_actions}
-    del said["info"]
+    assert said.pop("info")
+    assert said.pop("ensemble")
     assert said == {name: one.description for name, one in commands_of(whole).items()}
-    assert {"info", *said} == action.choices.keys()
+    assert {"ensemble", "info", *said} == action.choices.keys()
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,10 @@ def test_the_bare_help_says_what_the_whole_parser_does(whole):
         (["--help"], "usage: phoneme-cli"),
         (["-c", "some.yaml", "-h"], "usage: phoneme-cli"),
         (["info", "--help"], "usage: phoneme-cli info"),
-        ([], "error: subcommand is missing: give fit, validate, test, predict or info"),
+        ([], "error: subcommand is missing: give fit, validate, test, predict, ensemble or"),
         (["fitt", "--config", "some.yaml"], "error: argument subcommand: invalid choice: 'fitt'"),
+        (["ensemble", "--help"], "usage: phoneme-cli ensemble"),
+        (["ensemble", "--decode"], "error: the following arguments are required: CKPT"),
         (["info", "--jsn"], "error: unrecognized arguments: --jsn (see phoneme-cli --help)"),
     ],
 )
@@ -93,6 +96,7 @@ def test_what_needs_no_net_is_answered_without_pytorch(words, said, monkeypatch,
         (["-c", "some.yaml", "--help"], False),
         (["tset", "fit"], False),
         (["info"], False),
+        (["ensemble", "best.ckpt"], False),
         ([], False),
     ],
 )
@@ -151,3 +155,10 @@ def test_info_tells_what_a_fit_takes():
     found = json.loads(run("info", "--json").stdout)
     assert found["precision"] == resolve_precision("auto")
     assert found["fast_paths"]
+
+
+def test_an_ensemble_says_in_one_line_what_is_missing():
+    done = run("ensemble", "nowhere.ckpt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ckpt_path is 'nowhere.ckpt', where there is no file")
+    assert done.stderr.count("\n") == 1

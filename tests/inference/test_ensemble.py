@@ -1,0 +1,164 @@
+"""Nets as one: what they score and predict together, what is left, and what is refused."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from phoneme_lightning.cli import PhonemeCLI
+from phoneme_lightning.corpora.pseudo import pseudo_label
+from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.data.frames import Frames
+from phoneme_lightning.data.module import prepare
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.confusion_file import read_confusion
+from phoneme_lightning.inference.ensemble import ensemble
+from phoneme_lightning.inference.load import load_classifier
+from phoneme_lightning.inference.submission import read_submission
+from phoneme_lightning.training.utterance_file import read_utterances
+
+SMALL = {
+    "model.backbone": "phoneme_lightning.models.RNN",
+    "model.warmup_steps": 2,
+    "model.optimizer.init_args.lr": 0.03,
+    "data.frames_per_batch": 200,
+    "trainer.max_steps": 30,
+    "trainer.val_check_interval": 15,
+    "trainer.precision": "32-true",
+    "trainer.accelerator": "cpu",
+    "trainer.enable_progress_bar": "false",
+    "run.pictures": "false",
+    "wandb.mode": "disabled",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, make_store):
+    """Give a folder with a corpus, another, and one whose test split has labels."""
+    place = tmp_path_factory.mktemp("place")
+    make_store(place / "data" / "libriphone", utterances=40, labelled_test=False)
+    make_store(place / "data" / "other", utterances=40, labelled_test=False, seed=1)
+    make_store(place / "data" / "labelled", utterances=40)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["phoneme-cli"])
+
+
+@pytest.fixture(scope="module")
+def fit(place):
+    """Fit a small net, once for each set of settings; give its best checkpoint."""
+    done = {}
+
+    def fit(size=8, **settings):
+        key = (size, *settings.items())
+        if key not in done:
+            words = SMALL | {"model.backbone.init_args.hidden_size": size, **settings}
+            words |= {"run.folder": place / f"runs/{len(done)}"}
+            cli = PhonemeCLI(["fit", *(f"--{name}={value}" for name, value in words.items())])
+            done[key] = str(cli.folder / "checkpoints" / "best.ckpt")
+        return done[key]
+
+    return fit
+
+
+def probabilities(checkpoint, store, position):
+    """Hear one utterance alone, (frames, 41)."""
+    classifier, _ = load_classifier(checkpoint)
+    with torch.inference_mode():
+        batch = prepare(Frames(store).gather(np.array([position])), "temporal")
+        return classifier(batch)[0].softmax(-1).numpy()
+
+
+def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place):
+    nets, shares = [fit(), fit(12)], [0.25, 0.75]
+    folder = ensemble(nets, weights=[1, 3], out=str(place / "two"))
+    store = FrameStore(place / "data" / "libriphone")
+
+    def classes(position):
+        parts = [s * probabilities(x, store, position) for s, x in zip(shares, nets, strict=True)]
+        return np.sum(parts, axis=0).argmax(axis=1)
+
+    positions = store.split("utterance", "validation")
+    assert len(positions) > 1
+    right = {store.ids[p]: int((classes(p) == store[p].labels).sum()) for p in positions}
+    counts = read_utterances(folder)
+    assert {name: count for name, (_, count) in counts.items()} == right
+    scores = json.loads((folder / "validation.json").read_text())
+    frames = int(store.lengths[positions].sum())
+    assert scores["val/frame_accuracy"] == pytest.approx(sum(right.values()) / frames)
+    assert read_confusion(folder).trace() == sum(right.values())
+    assert (scores["checkpoints"], scores["weights"]) == (nets, shares)
+    expected = np.concatenate([classes(p) for p in store.split("utterance", "test")])
+    assert np.array_equal(read_submission(folder / "prediction.csv"), expected)
+
+
+def test_one_net_is_what_its_own_test_says(fit, place):
+    checkpoint = fit()
+    folder = ensemble([checkpoint], out=str(place / "one"))
+    own = PhonemeCLI(["test", f"--ckpt_path={checkpoint}"]).folder
+    alone, tested = (json.loads((f / "validation.json").read_text()) for f in (folder, own))
+    for name in ("val/frame_accuracy", "val/macro_f1", "val/phone_error_rate"):
+        assert alone[name] == pytest.approx(tested[name])
+    for name in ("prediction.csv", "utterances-validation.csv"):
+        assert (folder / name).read_bytes() == (own / name).read_bytes()
+
+
+def test_decoded_files_stand_apart_and_say_what_was_chosen_on_what(fit, place):
+    plain = ensemble([fit()], out=str(place / "plain"))
+    folder = ensemble([fit()], decode=True, out=str(place / "both"))
+    for path in plain.glob("*.csv"):
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+    left = {path.name for path in plain.iterdir()} - {"command.txt", "log.txt"}
+    assert {path.name for path in (folder / "decoded").iterdir()} == left
+    scores = json.loads((folder / "decoded" / "validation.json").read_text())
+    halves = scores["decoder"]["validation"]
+    assert sum(half["utterances"] for half in halves) == len(read_utterances(folder))
+    assert scores["decoder"]["shortest_run_frames"] == 3
+    path = read_submission(folder / "decoded" / "prediction.csv")
+    assert len(path) == len(read_submission(folder / "prediction.csv"))
+    before = json.loads((folder / "validation.json").read_text())
+    assert scores["val/phone_error_rate"] < before["val/phone_error_rate"]
+
+
+def test_a_test_split_with_labels_is_scored(fit, place):
+    folder = ensemble([fit(**{"data.corpus": "labelled"})], out=str(place / "scored"))
+    scores = json.loads((folder / "test.json").read_text())
+    assert 0 < scores["frame_accuracy"] <= 1
+
+
+def test_nets_of_other_utterances_are_refused_by_name(fit):
+    for key, value in (("data.corpus", "other"), ("data.split", "speaker")):
+        nets = [fit(), fit(**{key: value})]
+        with pytest.raises(InputError, match="other validation utterances") as refused:
+            ensemble(nets)
+        assert all(net in str(refused.value) for net in nets)
+        assert "\n" not in str(refused.value)
+
+
+def test_nets_of_a_store_with_more_to_train_on_go_together(fit, place):
+    plain, store = fit(), FrameStore(place / "data" / "libriphone")
+    folder = ensemble([plain], out=str(place / "first"))
+    pseudo_label(store, read_submission(folder / "prediction.csv"), place / "data" / "more")
+    together = ensemble([plain, fit(**{"data.corpus": "more"})], out=str(place / "together"))
+    frames = store.lengths[store.split("utterance", "test")].sum()
+    assert len(read_submission(together / "prediction.csv")) == frames
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [([1.0], "--weight gives 1 numbers for 2"), ([0.0, 0.0], "not all 0"), ([1.0, -1.0], "from 0")],
+)
+def test_weights_that_are_none_are_refused(fit, weights, said):
+    with pytest.raises(InputError, match=said):
+        ensemble([fit(), fit(12)], weights=weights)
+
+
+def test_a_folder_that_holds_a_run_is_not_written_to(fit, place):
+    with pytest.raises(InputError, match="where a run is already"):
+        ensemble([fit()], out=str(place / "runs" / "0"))
