@@ -153,8 +153,9 @@ def test_frames_without_a_label_neither_count_nor_thin_out_the_others():
 
 
 def test_the_loss_of_validation_is_that_of_all_its_labelled_frames_together():
-    batches = [batch_of(0, 1), batch_of(2, 3)]
+    batches = [batch_of(0, 1), batch_of(2, 3), batch_of(0)]
     batches[0].labels[0, 1:] = IGNORE_LABEL
+    batches[2].labels.fill_(IGNORE_LABEL)
     classifier = classifier_of(**FURTHER).eval()
     with torch.no_grad():
         total = sum(frame_loss(classifier(batch), batch.labels) for batch in batches)
@@ -301,17 +302,20 @@ def test_a_schedule_that_falls_needs_an_end(schedule):
 
 
 def test_the_optimizer_decays_weights_only():
-    settings = {"optimizer": partial(AdamW, lr=0.1, weight_decay=0.5)}
+    settings = {"optimizer": partial(AdamW, lr=0.1, weight_decay=0.5), **FURTHER}
     still = batch_of(0)
     still.labels.fill_(IGNORE_LABEL)  # no gradient: what moves is decayed
-    classifier = classifier_of(**settings)
+    classifier = classifier_of(label_smoothing=0.1, **settings)
     with torch.no_grad():
         classifier.backbone.norm.bias.fill_(1.0)
     before = weights_of(classifier)
-    trainer_of().fit(classifier, datamodule=Batches([still]))
+    recorder = Recorder()
+    trainer_of(callbacks=[recorder]).fit(classifier, datamodule=Batches([still]))
+    assert recorder.losses == [0.0]
     for name, weight in weights_of(classifier).items():
         share = 0.95 if weight.ndim == 2 else 1.0
         torch.testing.assert_close(weight, share * before[name], msg=name)
+    assert int(classifier.lost_gradients) == 0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ LEVEL = 0.01
 MATTERS = 0.25
 """Fall, in seed-sigma, that is worth a word."""
 FEWEST = 8
-REGULARISERS = ("dropout", "weight_decay", "label_smoothing", "augment")
+REGULARISERS = ("dropout", "weight_decay", "label_smoothing", "mixup", "augment")
 
 
 def fall(values: NDArray[np.float64], noise: float) -> tuple[int, float, float]:

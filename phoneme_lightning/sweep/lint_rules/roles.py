@@ -9,7 +9,7 @@ __all__ = ["RULES"]
 
 BATCH_SIZE = ("data.frames_per_batch", "trainer.accumulate_grad_batches")
 LENGTH = ("trainer.max_steps", "trainer.max_epochs")
-STRENGTHS = (".weight_decay", "dropout", "label_smoothing", ".noise", ".stretch")
+STRENGTHS = (".weight_decay", "dropout", "label_smoothing", ".mixup", ".noise", ".stretch")
 MOST_VALUES = 8
 
 

@@ -196,7 +196,7 @@ def steps_round(
 def _unregularised(subject: Subject) -> dict[str, Any]:
     """Give the keys that switch augmentation and regularisation off."""
     off: dict[str, Any] = {f"data.augment.{name}": 0 for name in AUGMENTATION}
-    off |= {"model.label_smoothing": 0.0, "model.ema_decay": 0.0}
+    off |= {"model.label_smoothing": 0.0, "model.mixup": 0.0, "model.ema_decay": 0.0}
     for part, default, name in (
         ("model.backbone", BACKBONE, "dropout"),
         ("model.optimizer", OPTIMIZER, "weight_decay"),
