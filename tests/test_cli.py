@@ -12,6 +12,7 @@ import yaml
 
 from phoneme_lightning.cli import PhonemeCLI, main
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.confusion_file import read_confusion
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.inference.submission import read_submission
 from phoneme_lightning.models import RNN
@@ -158,9 +159,13 @@ class TestCheckpointGivesWay:
     def test_the_precision_of_the_fit_is_that_of_the_score(self, tmp_path):
         folder = tmp_path / "run"
         fit(*flags(trainer__precision="32-true", run__folder=folder))
+        (folder / "confusion-validation.csv").unlink()  # that of the last validation
         best = folder / "checkpoints" / "best.ckpt"
         assert PhonemeCLI(["validate", f"--ckpt_path={best}"]).trainer.precision == "32-true"
-        assert json.loads((folder / "validation.json").read_text())["precision"] == "32-true"
+        scores = json.loads((folder / "validation.json").read_text())
+        assert scores["precision"] == "32-true"
+        confusion = read_confusion(folder)
+        assert confusion.trace() / confusion.sum() == pytest.approx(scores["val/frame_accuracy"])
 
     def test_from_another_folder(self, trained, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from phoneme_lightning.data import PhonemeDataModule
+from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.reports import (
     CollectPredictions,
     draw_fit,
@@ -45,6 +46,7 @@ class Evaluation:
         seen = self.trainer.validate(
             self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
         )[0]
+        write_confusion(self.folder, self.model.val_metrics.confusion.cpu().numpy())
         draw_fit(self.folder, self.model.val_metrics)
         seen = {name: value for name, value in seen.items() if name != "step"}
         record = {"checkpoint": checkpoint, "precision": self.precision, **seen}
