@@ -15,7 +15,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.cross_fit import cross_fit
 from phoneme_lightning.inference.decoding import learn_phones, viterbi
-from phoneme_lightning.inference.members import Member, check_members, probabilities
+from phoneme_lightning.inference.members import Member, check_members, log_probabilities
 from phoneme_lightning.inference.reports import draw_fit, report_test, write_prediction
 from phoneme_lightning.training.environment import git_state
 from phoneme_lightning.training.metrics import PhoneMetrics
@@ -47,7 +47,7 @@ def ensemble(
 ) -> Path:
     """Average nets; score validation, predict the test split, score it where it has labels.
 
-    The mean is that of the classes' probabilities at each frame.
+    The mean is that of the classes' log-probabilities at each frame.
 
     Args:
         checkpoints: .ckpt files of fits on one corpus with one validation split; one is enough.
@@ -103,13 +103,14 @@ def _shares(checkpoints: Sequence[str], weights: Sequence[float] | None) -> list
 
 
 def _average(members: Sequence[Member], shares: Sequence[float]) -> dict[str, np.ndarray]:
-    """Give the mean probabilities of each split, (frames, 41), float32."""
+    """Give the mean log-probabilities of each split, (frames, 41), float32."""
     means: list[np.ndarray] = []
     for number, (member, share) in enumerate(zip(members, shares, strict=True), start=1):
         say(f"net {number} of {len(members)}: {member.checkpoint}, {member.precision}")
-        heard = [share * frames for frames in probabilities(member, SPLITS)]
+        heard = [share * frames for frames in log_probabilities(member, SPLITS)]
         means = [a + b for a, b in zip(means, heard, strict=True)] if means else heard
-    return dict(zip(SPLITS, means, strict=True))
+    logs = (a - np.logaddexp.reduce(a, axis=1, keepdims=True) for a in means)
+    return dict(zip(SPLITS, logs, strict=True))
 
 
 def _by_utterance(data: PhonemeDataModule, name: str, frames: np.ndarray) -> Paths:
@@ -123,10 +124,7 @@ def _decode(data: PhonemeDataModule, heard: dict[str, Paths]) -> tuple[Paths, di
     """Give the paths of both splits, and what was chosen for them on what."""
     store = data.store
     phones = learn_phones(store, data.positions("train"))
-    logs = {
-        name: [np.log(np.maximum(frames, np.finfo(np.float32).tiny)) for frames in parts.values()]
-        for name, parts in heard.items()
-    }
+    logs = {name: list(parts.values()) for name, parts in heard.items()}
     positions, speakers = list(heard["validation"]), store.speakers
     labels = [np.asarray(store.labels[slice(*store.offsets[p : p + 2])]) for p in positions]
     fit = cross_fit(logs["validation"], labels, [speakers[p] for p in positions], phones)

@@ -26,7 +26,7 @@ from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
 from phoneme_lightning.training.trainer import Precision, allow_tf32, resolve_precision
 
-__all__ = ["Member", "check_members", "probabilities"]
+__all__ = ["Member", "check_members", "log_probabilities"]
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -105,7 +105,7 @@ def check_members(members: Sequence[Member]) -> None:
                 )
 
 
-def probabilities(member: Member, names: Sequence[str]) -> list[np.ndarray]:
+def log_probabilities(member: Member, names: Sequence[str]) -> list[np.ndarray]:
     """Hear whole splits with one net, on the GPU where there is one.
 
     Args:
@@ -113,7 +113,8 @@ def probabilities(member: Member, names: Sequence[str]) -> list[np.ndarray]:
         names: of the splits: validation, test.
 
     Returns:
-        Of each split (frames, 41), float32: its utterances end to end, in the corpus's order.
+        Of each split (frames, 41), float32, natural logarithms: its utterances end to end, in the
+        corpus's order.
     """
     classifier, _ = load_classifier(member.checkpoint)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -144,7 +145,7 @@ def _hear(
     hidden = not console.is_terminal
     for stored in track(batches, f"  {name}", console=console, transient=True, disable=hidden):
         batch = prepare(stored.to(device), data.deltas)
-        rows = classifier(batch).float().softmax(-1).cpu().numpy()
+        rows = classifier(batch).float().log_softmax(-1).cpu().numpy()
         utterances = zip(batch.utterances.tolist(), batch.lengths.tolist(), rows, strict=True)
         for utterance, length, row in utterances:
             heard[begins[utterance] : begins[utterance] + length] = row[:length]

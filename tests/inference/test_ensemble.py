@@ -67,12 +67,12 @@ def fit(place):
     return fit
 
 
-def probabilities(checkpoint, store, position):
+def log_probabilities(checkpoint, store, position):
     """Hear one utterance alone, (frames, 41)."""
     classifier, _ = load_classifier(checkpoint)
     with torch.inference_mode():
         batch = prepare(Frames(store).gather(np.array([position])), "temporal")
-        return classifier(batch)[0].softmax(-1).numpy()
+        return classifier(batch)[0].log_softmax(-1).numpy()
 
 
 def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place):
@@ -81,7 +81,8 @@ def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place):
     store = FrameStore(place / "data" / "libriphone")
 
     def classes(position):
-        parts = [s * probabilities(x, store, position) for s, x in zip(shares, nets, strict=True)]
+        both = zip(shares, nets, strict=True)
+        parts = [share * log_probabilities(net, store, position) for share, net in both]
         return np.sum(parts, axis=0).argmax(axis=1)
 
     positions = store.split("utterance", "validation")
