@@ -24,7 +24,7 @@ def fast_paths(device_type: str) -> dict[str, str]:
     recurrent = recurrent_dtype(device_type, AUTOCAST.get(resolve_precision("auto")))
     found = {
         "recurrent layers": str(recurrent).removeprefix("torch."),
-        "torch.compile": "off; --trainer.compile=true makes code for a Transformer or a CRNN",
+        "torch.compile": "off; --trainer.compile=true makes code for a CRNN and for attention",
     }
     if device_type == "cuda":
         return found | {

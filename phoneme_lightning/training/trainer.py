@@ -98,8 +98,8 @@ class PhonemeTrainer(Trainer):
         precision: what to calculate in; auto takes bf16-mixed where the hardware has it, 16-mixed
             on a GPU that has not, and 32-true elsewhere. What stays fp32 is TF32 on a GPU, but
             not where 32-true is asked for.
-        compile: make kernels for a fit by torch.compile, of a Transformer's layers and a CRNN's
-            norms, where that works; the first steps take a minute longer.
+        compile: make kernels for a fit by torch.compile, of a Transformer's layers, a Conformer's
+            branches and a CRNN's norms, where that works; the first steps take a minute longer.
     """
 
     def __init__(

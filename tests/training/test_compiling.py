@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from phoneme_lightning.models import CNN, CRNN, RNN
+from phoneme_lightning.models import CNN, CRNN, RNN, Conformer
 from phoneme_lightning.models.norm import FrameBatchNorm
 from phoneme_lightning.training.compiling import compile_parts, compiler_works
 
@@ -61,6 +61,11 @@ net(torch.randn(2, 5, 39), torch.tensor([5, 3])).sum().backward()
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_a_conformers_branches_are_found_but_for_its_convolutions():
+    if compiler_works("cpu"):
+        assert compile_parts(Conformer(dim=8, num_layers=2, num_heads=2, feed_forward=8), CPU) == 6
 
 
 def test_a_crnns_norms_are_found():
