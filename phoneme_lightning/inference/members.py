@@ -58,13 +58,12 @@ class Member:
         """
         record = read_record(checkpoint)
         settings, corpus = record["config"]["data"], record["resolved"]["corpus"]
-        roots = [root] if root else [settings["root"], "."]
-        found = [place for place in roots if (Path(place) / corpus).is_dir()]
+        if root is None:
+            root = settings["root"]
+            here = any((Path(place) / corpus).is_dir() for place in (root, "."))
+            corpus = corpus if here else record.get("store", corpus)
         data = PhonemeDataModule(
-            corpus=corpus if found else record.get("store", corpus),
-            root=(found or roots)[0],
-            split=settings["split"],
-            deltas=settings["deltas"],
+            corpus=corpus, root=root, split=settings["split"], deltas=settings["deltas"]
         )
         return cls(checkpoint, data, resolve_precision(record["config"]["trainer"]["precision"]))
 
