@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -34,13 +35,15 @@ SMALL = {
 }
 
 
+load = cache(load_classifier)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, make_store):
-    """Give a folder with a corpus, another, and one whose test split has labels."""
+    """Give a folder with a corpus, and another whose test split has labels."""
     place = tmp_path_factory.mktemp("place")
     make_store(place / "data" / "libriphone", utterances=40, labelled_test=False)
-    make_store(place / "data" / "other", utterances=40, labelled_test=False, seed=1)
-    make_store(place / "data" / "labelled", utterances=40)
+    make_store(place / "data" / "labelled", utterances=40, seed=1)
     return place
 
 
@@ -67,17 +70,26 @@ def fit(place):
     return fit
 
 
+@pytest.fixture(scope="module")
+def both(fit, place):
+    """Give the folder of two nets, the second of which counts three times, decoded as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(sys, "argv", ["phoneme-cli"])
+        nets = [fit(), fit(12)]
+        return ensemble(nets, weights=[1, 3], decode=True, out=str(place / "both"))
+
+
 def log_probabilities(checkpoint, store, position):
     """Hear one utterance alone, (frames, 41)."""
-    classifier, _ = load_classifier(checkpoint)
+    classifier, _ = load(checkpoint)
     with torch.inference_mode():
         batch = prepare(Frames(store).gather(np.array([position])), "temporal")
         return classifier(batch)[0].log_softmax(-1).numpy()
 
 
-def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place):
+def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place, both):
     nets, shares = [fit(), fit(12)], [0.25, 0.75]
-    folder = ensemble(nets, weights=[1, 3], out=str(place / "two"))
     store = FrameStore(place / "data" / "libriphone")
 
     def classes(position):
@@ -88,15 +100,15 @@ def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place):
     positions = store.split("utterance", "validation")
     assert len(positions) > 1
     right = {store.ids[p]: int((classes(p) == store[p].labels).sum()) for p in positions}
-    counts = read_utterances(folder)
+    counts = read_utterances(both)
     assert {name: count for name, (_, count) in counts.items()} == right
-    scores = json.loads((folder / "validation.json").read_text())
+    scores = json.loads((both / "validation.json").read_text())
     frames = int(store.lengths[positions].sum())
     assert scores["val/frame_accuracy"] == pytest.approx(sum(right.values()) / frames)
-    assert read_confusion(folder).trace() == sum(right.values())
+    assert read_confusion(both).trace() == sum(right.values())
     assert (scores["checkpoints"], scores["weights"]) == (nets, shares)
     expected = np.concatenate([classes(p) for p in store.split("utterance", "test")])
-    assert np.array_equal(read_submission(folder / "prediction.csv"), expected)
+    assert np.array_equal(read_submission(both / "prediction.csv"), expected)
 
 
 def test_one_net_is_what_its_own_test_says(fit, place):
@@ -110,21 +122,19 @@ def test_one_net_is_what_its_own_test_says(fit, place):
         assert (folder / name).read_bytes() == (own / name).read_bytes()
 
 
-def test_decoded_files_stand_apart_and_say_what_was_chosen_on_what(fit, place):
-    plain = ensemble([fit()], out=str(place / "plain"))
-    folder = ensemble([fit()], decode=True, out=str(place / "both"))
-    for path in plain.glob("*.csv"):
-        assert (folder / path.name).read_bytes() == path.read_bytes()
-    left = {path.name for path in plain.iterdir()} - {"command.txt", "log.txt"}
-    assert {path.name for path in (folder / "decoded").iterdir()} == left
-    scores = json.loads((folder / "decoded" / "validation.json").read_text())
-    halves = scores["decoder"]["validation"]
-    assert sum(half["utterances"] for half in halves) == len(read_utterances(folder))
-    assert scores["decoder"]["shortest_run_frames"] == 3
-    path = read_submission(folder / "decoded" / "prediction.csv")
-    assert len(path) == len(read_submission(folder / "prediction.csv"))
-    before = json.loads((folder / "validation.json").read_text())
-    assert scores["val/phone_error_rate"] < before["val/phone_error_rate"]
+def test_decoded_files_stand_apart_and_say_what_was_chosen_on_what(both):
+    left = {path.name for path in both.iterdir()} - {"command.txt", "log.txt", "decoded"}
+    assert {path.name for path in (both / "decoded").iterdir()} == left
+    before, after = (
+        json.loads((folder / "validation.json").read_text()) for folder in (both, both / "decoded")
+    )
+    halves = after["decoder"]["validation"]
+    assert sum(half["utterances"] for half in halves) == len(read_utterances(both))
+    assert after["decoder"]["shortest_run_frames"] == 3
+    assert after["val/phone_error_rate"] < before["val/phone_error_rate"]
+    plain, decoded = (read_submission(f / "prediction.csv") for f in (both, both / "decoded"))
+    assert len(plain) == len(decoded)
+    assert np.count_nonzero(np.diff(decoded)) < np.count_nonzero(np.diff(plain))
 
 
 def test_a_test_split_with_labels_is_scored(fit, place):
@@ -134,7 +144,7 @@ def test_a_test_split_with_labels_is_scored(fit, place):
 
 
 def test_nets_of_other_utterances_are_refused_by_name(fit):
-    for key, value in (("data.corpus", "other"), ("data.split", "speaker")):
+    for key, value in (("data.corpus", "labelled"), ("data.split", "speaker")):
         nets = [fit(), fit(**{key: value})]
         with pytest.raises(InputError, match="other validation utterances") as refused:
             ensemble(nets)
@@ -142,11 +152,10 @@ def test_nets_of_other_utterances_are_refused_by_name(fit):
         assert "\n" not in str(refused.value)
 
 
-def test_nets_of_a_store_with_more_to_train_on_go_together(fit, place):
-    plain, store = fit(), FrameStore(place / "data" / "libriphone")
-    folder = ensemble([plain], out=str(place / "first"))
-    pseudo_label(store, read_submission(folder / "prediction.csv"), place / "data" / "more")
-    together = ensemble([plain, fit(**{"data.corpus": "more"})], out=str(place / "together"))
+def test_nets_of_a_store_with_more_to_train_on_go_together(fit, place, both):
+    store = FrameStore(place / "data" / "libriphone")
+    pseudo_label(store, read_submission(both / "prediction.csv"), place / "data" / "more")
+    together = ensemble([fit(), fit(**{"data.corpus": "more"})], out=str(place / "together"))
     frames = store.lengths[store.split("utterance", "test")].sum()
     assert len(read_submission(together / "prediction.csv")) == frames
 
@@ -158,6 +167,20 @@ def test_nets_of_a_store_with_more_to_train_on_go_together(fit, place):
 def test_weights_that_are_none_are_refused(fit, weights, said):
     with pytest.raises(InputError, match=said):
         ensemble([fit(), fit(12)], weights=weights)
+
+
+def test_the_corpus_is_found_from_elsewhere_and_where_it_was_moved(
+    fit, place, tmp_path, monkeypatch
+):
+    net = fit()
+    monkeypatch.chdir(tmp_path)
+    here = ensemble([net], out="here")
+    (tmp_path / "moved").symlink_to(place / "data")
+    moved = ensemble([net], root="moved", out="there")
+    for name in ("prediction.csv", "utterances-validation.csv"):
+        assert (here / name).read_bytes() == (moved / name).read_bytes()
+    with pytest.raises(InputError, match="no frame store at empty/libriphone"):
+        ensemble([net], root="empty")
 
 
 def test_a_folder_that_holds_a_run_is_not_written_to(fit, place):
