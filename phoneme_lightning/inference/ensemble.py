@@ -63,6 +63,8 @@ def ensemble(
     Raises:
         InputError: a checkpoint or its corpus is missing, or they do not go together.
     """
+    if out and (Path(out) / "validation.json").exists():
+        raise InputError(f"--out is {out}, where scores are already: give another")
     shares = _shares(checkpoints, weights)
     members = [Member.open(checkpoint, root) for checkpoint in checkpoints]
     check_members(members)

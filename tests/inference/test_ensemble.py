@@ -3,6 +3,7 @@
 import json
 import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,6 +184,8 @@ def test_the_corpus_is_found_from_elsewhere_and_where_it_was_moved(
         ensemble([net], root="empty")
 
 
-def test_a_folder_that_holds_a_run_is_not_written_to(fit, place):
+def test_what_a_folder_holds_is_not_mixed_with_another(fit, both):
+    with pytest.raises(InputError, match="where scores are already"):
+        ensemble([fit()], out=str(both))
     with pytest.raises(InputError, match="where a run is already"):
-        ensemble([fit()], out=str(place / "runs" / "0"))
+        ensemble([fit()], out=str(Path(fit(12)).parents[1]))
