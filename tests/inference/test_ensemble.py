@@ -113,7 +113,7 @@ def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place, both):
 
 
 def test_one_net_is_what_its_own_test_says(fit, place):
-    checkpoint = fit()
+    checkpoint = fit(**{"trainer.precision": "bf16-mixed"})
     folder = ensemble([checkpoint], out=str(place / "one"))
     own = PhonemeCLI(["test", f"--ckpt_path={checkpoint}"]).folder
     alone, tested = (json.loads((f / "validation.json").read_text()) for f in (folder, own))
