@@ -1,20 +1,24 @@
-"""Write what kept rounds showed into docs/story.md: `python results/tell_story.py`.
+"""Write what kept rounds showed into pages of docs/: `python results/tell_story.py`.
 
 Between `<!-- KIND: ROUND -->` and `<!-- end -->` stands what the folder results/rounds/ROUND holds:
-its arms, its findings, the lines of its file that differ from its parent's, or its confirmation.
+its question with the answer and its arms, these alone, its findings, the lines of its file that
+differ from its parent's, or its confirmation.
 """
 
 import json
 import re
 from pathlib import Path
 
+from phoneme_lightning.sweep.findings.evidence import read_evidence
+from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.leaderboard import arm_rows
 from phoneme_lightning.sweep.opening import load_round
 from phoneme_lightning.sweep.records import read_records
+from phoneme_lightning.sweep.report.answer import answer
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/story.md"
+PAGES = (ROOT / "docs/story.md", ROOT / "docs/recipes.md")
 PART = re.compile(r"(<!-- (\w+): ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -24,10 +28,26 @@ def arms(folder: RoundFolder) -> list[str]:
     records = read_records(folder, round.objective, round.retry.attempts)
     lines = ["| arm | best | trial | completed | infeasible |", "|---|---|---|---|---|"]
     for row in arm_rows(records, round.objective):
-        best = f"{row[round.objective.selection]:.4f}"
-        cells = (row["arm"], best, row["trial"], row["completed"], row["infeasible"])
+        best = row[round.objective.selection]
+        shown = (f"{best:.4f}" if best else "", row["trial"] or "")
+        cells = (row["arm"], *shown, row["completed"], row["infeasible"])
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
+
+
+def question(folder: RoundFolder) -> list[str]:
+    """Give a round's question, how it was asked, its answer and its arms."""
+    evidence = read_evidence(folder)
+    round = evidence.round
+    found = json.loads((folder.path / "findings.json").read_text("utf-8"))
+    told = answer(evidence, [Finding(**one) for one in found])
+    seeds = len(round.seeds)
+    asked = (
+        f"{round.budget.points} points an arm, {round.training.steps:,} steps, "
+        f"{seeds} seed{'s' if seeds > 1 else ''}."
+    )
+    sentence = " ".join((told.sentence, *told.details))
+    return [f"**{round.goal.question}** {sentence}", "", asked, "", *arms(folder)]
 
 
 def findings(folder: RoundFolder) -> list[str]:
@@ -68,7 +88,13 @@ def confirmation(folder: RoundFolder) -> list[str]:
     return [*lines, "", f"Means: candidate {candidate:.4f}, baseline {baseline:.4f}."]
 
 
-KINDS = {"arms": arms, "findings": findings, "draft": draft, "confirmation": confirmation}
+KINDS = {
+    "question": question,
+    "arms": arms,
+    "findings": findings,
+    "draft": draft,
+    "confirmation": confirmation,
+}
 
 
 def tell(text: str) -> str:
@@ -83,4 +109,5 @@ def tell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(tell(PAGE.read_text("utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(tell(page.read_text("utf-8")), encoding="utf-8")
