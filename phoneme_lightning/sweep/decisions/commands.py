@@ -8,8 +8,11 @@ from typing import Any
 __all__ = ["compare", "confirm", "promote", "test"]
 
 
-def compare(a: str, b: str, as_json: bool, root: Path) -> None:
-    """Set two sides beside each other."""
+def compare(a: str, b: str | None, as_json: bool, root: Path) -> None:
+    """Set two sides beside each other, or the arms of a round."""
+    if b is None:
+        _compare_arms(a, as_json, root)
+        return
     from phoneme_lightning.sweep.decisions.comparison import compare as compare_sides
     from phoneme_lightning.sweep.decisions.comparison import lines
     from phoneme_lightning.sweep.decisions.fits import find_fits
@@ -22,6 +25,17 @@ def compare(a: str, b: str, as_json: bool, root: Path) -> None:
         print(json.dumps(comparison.as_dict(), indent=2))
         return
     print("\n".join(lines(comparison)))
+
+
+def _compare_arms(round: str, as_json: bool, root: Path) -> None:
+    from phoneme_lightning.sweep.decisions.arms_table import arms_table, compare_arms
+    from phoneme_lightning.sweep.screen import make_console
+
+    comparisons = compare_arms(round, root)
+    if as_json:
+        print(json.dumps([one.as_dict() for one in comparisons], indent=2))
+        return
+    make_console().print(arms_table(comparisons))
 
 
 def confirm(round: str, root: Path, **options: Any) -> int:

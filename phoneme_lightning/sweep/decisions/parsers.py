@@ -19,7 +19,13 @@ def add_commands(command: AddCommand, on_round: AddCommand) -> None:
         "one, or a folder of several that differ in their seed alone"
     )
     compare.add_argument("a", metavar="A", help=what)
-    compare.add_argument("b", metavar="B", help="likewise; measured by A's objective")
+    compare.add_argument(
+        "b",
+        metavar="B",
+        nargs="?",
+        help="likewise; measured by A's objective (default: all other arms of the round A, beside "
+        "the arm that A names, or else the first)",
+    )
     compare.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     add_root(compare)
 
