@@ -19,7 +19,7 @@ def best_single(found: Found) -> str:
     return [
         name
         for name, one in found.items()
-        if len(one["nets"]) == 1 and "decoder" not in one and "-pseudo" not in name
+        if len(one["nets"]) == 1 and "decoder" not in one and "pseudo" not in name
     ][-1]
 
 

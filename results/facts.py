@@ -11,12 +11,15 @@ import yaml
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.confusion_file import read_confusion
-from phoneme_lightning.sweep.decisions.fits import read_fit
+from phoneme_lightning.sweep.decisions.fits import check_alike, read_fit
 from phoneme_lightning.sweep.round import Objective
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.utterance_file import read_utterances
 
 __all__ = ["SCORES", "folder_of_command", "nets_of", "read_json", "seed_of", "summarise"]
+
+SAME = 5e-4
+"""How far the accuracy of the same weights may vary with the batches in which bf16 rounds."""
 
 SCORES = ("frame_accuracy", "macro_f1", "phone_error_rate", "loss")
 
@@ -71,9 +74,12 @@ def summarise(name: str, runs: Sequence[Path]) -> dict[str, Any]:
         runs: folders of fits, each tested, or of what `phoneme-cli ensemble` left.
 
     Raises:
-        InputError: a run is not whole, its files tell of different weights, or it was validated on
-            another split than the first.
+        InputError: a run is not whole, its files tell of different weights, or it differs from the
+            first in more than its seed.
     """
+    trained = [run for run in runs if (run / "config.yaml").is_file()]
+    if trained:
+        check_alike(trained, [read_fit(run, Objective()) for run in trained])
     nets = nets_of(runs[0])
     fits = [_of_fit(net) for net in nets]
     environments = [read_json(net / "environment.json") for run in runs for net in nets_of(run)]
@@ -147,7 +153,7 @@ def _check_counts(run: Path, accuracy: float) -> None:
         ("utterances-validation.csv", right / frames),
         ("confusion-validation.csv", confusion.trace() / confusion.sum()),
     ):
-        if abs(share - accuracy) > 1e-4:
+        if abs(share - accuracy) > SAME:
             raise InputError(
                 f"{run / file} counts {share:.4f}, validation.json {accuracy:.4f}: they are of "
                 "different weights, run phoneme-cli test again"

@@ -109,7 +109,7 @@ def fill(text: str, kept: Path = KEPT) -> str:
     """
     found = read_kept(kept)
     cells = {name: _cells(name, one, kept) for name, one in found.items()}
-    apart = [name for name in cells if "-pseudo" in name]
+    apart = [name for name in cells if "pseudo" in name]
     fair = [row for name, row in cells.items() if name not in apart]
     parts = {
         "models": _table(fair),

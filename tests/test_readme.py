@@ -217,6 +217,12 @@ def test_the_programs_run(capsys):
             assert capsys.readouterr().out or "print" not in program
 
 
+def test_what_is_kept_of_runs_is_small():
+    sizes = [file.stat().st_size for file in (ROOT / "results").rglob("*") if file.is_file()]
+    assert max(sizes) < 2e6
+    assert sum(sizes) < 50e6
+
+
 def test_pictures_are_small():
     for picture in (ROOT / "docs/images").iterdir():
         assert picture.stat().st_size < 200_000, picture

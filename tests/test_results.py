@@ -22,7 +22,6 @@ from phoneme_lightning.training.utterance_file import write_utterances
 
 ROOT = Path(__file__).parents[1]
 PARTS = "".join(f"<!-- {kind} -->\n<!-- end -->\n" for kind in ("models", "apart", "differences"))
-BACKBONE = {"class_path": "phoneme_lightning.models.RNN", "init_args": {"hidden_size": 4}}
 
 
 @pytest.fixture(autouse=True)
@@ -49,10 +48,11 @@ def score(run, right):
     return run
 
 
-def write_fit(run, right, *, seed=0, steps=20, by="speaker"):
+def write_fit(run, right, *, seed=0, steps=20, by="speaker", hidden_size=4):
     """Write what a fit leaves that validates each 10 steps, and a test of it."""
     score(run, right)
-    config = {"seed_everything": seed, "model": {"backbone": BACKBONE}}
+    net = {"class_path": "models.RNN", "init_args": {"hidden_size": hidden_size}}
+    config = {"seed_everything": seed, "model": {"backbone": net}}
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     rows = ["step,train/loss,train/frames_seen,train/frames_per_second,val/frame_accuracy"]
     for step in range(1, steps + 1):
@@ -134,9 +134,11 @@ def test_what_is_not_whole_or_of_other_weights_is_refused_in_a_line(tmp_path):
     kept, run = tmp_path / "kept", write_fit(tmp_path / "a", [80, 80, 60, 60])
     again = write_fit(tmp_path / "b", [80, 80, 60, 60])
     elsewhere = write_fit(tmp_path / "c", [80, 80, 60, 60], seed=1, by="utterance")
+    wider = write_fit(tmp_path / "d", [80, 80, 60, 60], seed=2, hidden_size=8)
     lone = write_ensemble(tmp_path / "lone", [80, 80, 60, 60], [tmp_path / "gone"])
     refused = {
         (run, again): "same seed",
+        (run, wider): "differ in model.backbone.init_args.hidden_size",
         (run, elsewhere): "data.split speaker and others",
         (lone,): "no fit has ended",
     }

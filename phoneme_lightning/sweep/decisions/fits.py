@@ -17,7 +17,7 @@ from phoneme_lightning.sweep.round import Objective
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import Outcome, read_outcome
 
-__all__ = ["FitsSide", "find_fits", "fit_folders", "read_fit"]
+__all__ = ["FitsSide", "check_alike", "find_fits", "fit_folders", "read_fit"]
 
 FIT, SCORED = "config.yaml", "validation.json"
 
@@ -50,7 +50,7 @@ def find_fits(name: str, objective: Objective | None = None) -> FitsSide | None:
     if not folders:
         return None
     fits = [read_fit(folder, objective) for folder in folders]
-    _check_alike(folders, fits)
+    check_alike(folders, fits)
     return FitsSide(name, Path(name), fits, fits, objective)
 
 
@@ -102,6 +102,34 @@ def read_fit(folder: Path, objective: Objective) -> TrialRecord:
     )
 
 
+def check_alike(folders: list[Path], fits: list[TrialRecord]) -> None:
+    """Refuse fits that differ in more than their seed.
+
+    Args:
+        folders: of the runs.
+        fits: each as `read_fit` gives it.
+
+    Raises:
+        InputError: it names the first two.
+    """
+    seeds: dict[int, Path] = {}
+    first = _settings(folders[0])
+    for folder, fit in zip(folders, fits, strict=True):
+        apart = differing(first or {}, _settings(folder) or {})
+        if apart:
+            why = f"differ in {next(iter(apart))}"
+        elif fit.seed in seeds:
+            why = f"have the same seed, {fit.seed}"
+        else:
+            seeds[fit.seed] = folder
+            continue
+        other = folders[0] if apart else seeds[fit.seed]
+        raise InputError(
+            f"{other} and {folder} {why}: give one of them, or a folder of runs that differ in "
+            "their seed alone"
+        )
+
+
 def _is_scored(folder: Path) -> bool:
     return (folder / FIT).is_file() or (folder / SCORED).is_file()
 
@@ -123,22 +151,3 @@ def _times_begun(folder: Path) -> int:
     file = folder / "command.txt"
     commands = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     return max(1, sum(line.startswith("phoneme-cli fit ") for line in commands))
-
-
-def _check_alike(folders: list[Path], fits: list[TrialRecord]) -> None:
-    seeds: dict[int, Path] = {}
-    first = _settings(folders[0])
-    for folder, fit in zip(folders, fits, strict=True):
-        apart = differing(first or {}, _settings(folder) or {})
-        if apart:
-            why = f"differ in {next(iter(apart))}"
-        elif fit.seed in seeds:
-            why = f"have the same seed, {fit.seed}"
-        else:
-            seeds[fit.seed] = folder
-            continue
-        other = folders[0] if apart else seeds[fit.seed]
-        raise InputError(
-            f"{other} and {folder} {why}: give one of them, or a folder of runs that differ in "
-            "their seed alone"
-        )
