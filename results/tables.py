@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from differences import differences
+from recipes import recipes
 
 from phoneme_lightning.errors import InputError
 
@@ -16,7 +17,9 @@ __all__ = ["fill", "read_kept", "title", "told", "write"]
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "results/libriphone"
 PAGES = (ROOT / "results/README.md", ROOT / "README.md", ROOT / "docs/recipes.md")
-PART = re.compile(r"(<!-- (models|table|apart|differences) -->\n).*?(<!-- end -->)", re.DOTALL)
+PART = re.compile(
+    r"(<!-- (models|table|apart|differences|recipes) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 LINK = re.compile(r"\[([^]]*)\]\(results/[^)]*\)")
 ENDS = {"-decoded": ", decoded", "-pseudo": ", with pseudo-labels"}
 TITLES = {
@@ -104,7 +107,8 @@ def fill(text: str, kept: Path = KEPT) -> str:
 
     Args:
         text: a page whose parts stand between `<!-- KIND -->` and `<!-- end -->`: models, table
-            (the same in short), apart (models that heard the test's features), differences.
+            (the same in short), apart (models that heard the test's features), differences,
+            recipes (what the models were set to).
         kept: folder of all models.
     """
     found = read_kept(kept)
@@ -116,6 +120,7 @@ def fill(text: str, kept: Path = KEPT) -> str:
         "table": _table(fair, short=True),
         "apart": _table([cells[name] for name in apart]),
         "differences": differences(found, kept, title),
+        "recipes": recipes(found, kept, title),
     }
 
     def put(part: "re.Match[str]") -> str:

@@ -21,7 +21,8 @@ from phoneme_lightning.training.outcome import Outcome, write_outcome
 from phoneme_lightning.training.utterance_file import write_utterances
 
 ROOT = Path(__file__).parents[1]
-PARTS = "".join(f"<!-- {kind} -->\n<!-- end -->\n" for kind in ("models", "apart", "differences"))
+KINDS = ("models", "apart", "differences", "recipes")
+PARTS = "".join(f"<!-- {kind} -->\n<!-- end -->\n" for kind in KINDS)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def programs(monkeypatch):
     """Let the programs of results/ be imported, as they import one another."""
     monkeypatch.syspath_prepend(str(ROOT / "results"))
     yield
-    for name in ("keep", "facts", "tables", "differences", "draw"):
+    for name in ("keep", "facts", "tables", "differences", "draw", "recipes"):
         sys.modules.pop(name, None)
 
 
@@ -228,9 +229,25 @@ def test_a_table_says_what_is_apart_and_what_holders_of_the_labels_filled_in(kep
     from tables import fill
 
     (kept / "public.csv").write_text("model,public\ncrnn,0.8125\n")
-    models, apart, _ = fill(PARTS, kept).split("<!-- end -->")[:3]
+    models, apart = fill(PARTS, kept).split("<!-- end -->")[:2]
     assert "with pseudo-labels" not in models
     assert "with pseudo-labels" in apart
     assert re.search(r"^\| \[CRNN\].* \| 0.00 M \| 0.8125 \| 0.7025 \|", models, re.M)
     assert re.search(r"^\| \[Ensemble\].* \| 0.00 M \| - \| 0.7225 \|", models, re.M)
     assert re.search(r"\| 2 \| 0.0035 \| 0.0 M \|", models)
+
+
+def test_the_recipes_tell_what_sets_trainings_apart(kept):
+    from recipes import recipes
+    from tables import title
+
+    for name, deltas in (("crnn", "temporal"), ("baseline", "file")):
+        file = kept / name / "s0/config.yaml"
+        config = yaml.safe_load(file.read_text())
+        config["data"] = {"deltas": deltas, "split": "speaker", "corpus": name}
+        file.write_text(yaml.safe_dump(config))
+    assert recipes(("baseline", "crnn", "ensemble"), kept, title) == [
+        *("- GRU, the usual recipe: `RNN`, hidden_size 4", "- CRNN: `RNN`, hidden_size 4"),
+        *("", "| setting | GRU, the usual recipe | CRNN |", "|---|---|---|"),
+        "| deltas | file | temporal |",
+    ]
