@@ -76,7 +76,7 @@ def read_fit(folder: Path, objective: Objective) -> TrialRecord:
     outcome = read_outcome(folder) if is_fit else Outcome("completed")
     if outcome is None or outcome.state != "completed":
         state = f"ended as {outcome.state}" if outcome else "has not ended"
-        raise InputError(f"{folder}: its fit {state}, so it is compared with nothing: give another")
+        raise InputError(f"{folder}: its fit {state}: give one that has completed")
     if is_fit:
         measured = measure(read_metrics(folder / "metrics.csv"), objective)
     else:
