@@ -21,7 +21,11 @@ PART = re.compile(
     r"(<!-- (models|table|apart|differences|recipes) -->\n).*?(<!-- end -->)", re.DOTALL
 )
 LINK = re.compile(r"\[([^]]*)\]\(results/[^)]*\)")
-ENDS = {"-decoded": ", decoded", "-pseudo": ", with pseudo-labels"}
+ENDS = {
+    "-decoded": ", decoded",
+    "-pseudo": ", with pseudo-labels",
+    "-long": ", full width and longer",
+}
 TITLES = {
     "baseline": "GRU, the usual recipe",
     "gru": "GRU, our recipe",
