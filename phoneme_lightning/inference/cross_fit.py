@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import track
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.decoding import Decoder, PhoneModel, viterbi
+from phoneme_lightning.inference.decoding import Decoder, PhoneModel
+from phoneme_lightning.inference.viterbi import viterbi
 
 __all__ = ["CANDIDATES", "CrossFit", "cross_fit", "halve"]
 

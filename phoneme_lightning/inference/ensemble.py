@@ -14,9 +14,11 @@ from phoneme_lightning.data.module import PhonemeDataModule
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.cross_fit import cross_fit
-from phoneme_lightning.inference.decoding import learn_phones, viterbi
+from phoneme_lightning.inference.decoding import learn_phones
 from phoneme_lightning.inference.members import Member, check_members, log_probabilities
 from phoneme_lightning.inference.reports import draw_fit, report_test, write_prediction
+from phoneme_lightning.inference.saved_decoder import SavedDecoder
+from phoneme_lightning.inference.viterbi import viterbi
 from phoneme_lightning.training.environment import git_state
 from phoneme_lightning.training.metrics import PhoneMetrics
 from phoneme_lightning.training.run import (
@@ -53,7 +55,7 @@ def ensemble(
         checkpoints: .ckpt files of fits on one corpus with one validation split; one is enough.
         weights: of each net in the mean; equal, if None.
         decode: find the likeliest path of each utterance too; its files go to `decoded` inside the
-            folder.
+            folder, and what decodes recordings, beside the checkpoint as well if there is one.
         out: the folder; one of its own under runs/ensemble, if None.
         root: folder of the frame stores; that of each fit, if None.
 
@@ -87,9 +89,12 @@ def ensemble(
     }
     _leave(folder, data, best, about)
     if decode:
-        paths, how = _decode(data, heard)
+        paths, how, saved = _decode(data, heard)
         (folder / "decoded").mkdir(exist_ok=True)
         _leave(folder / "decoded", data, paths, about | how)
+        saved.write(folder / "decoded")
+        if len(checkpoints) == 1:
+            saved.write(Path(checkpoints[0]).parent)
     return folder
 
 
@@ -122,8 +127,10 @@ def _by_utterance(data: PhonemeDataModule, name: str, frames: np.ndarray) -> Pat
     return dict(zip(positions.tolist(), parts, strict=True))
 
 
-def _decode(data: PhonemeDataModule, heard: dict[str, Paths]) -> tuple[Paths, dict[str, Any]]:
-    """Give the paths of both splits, and what was chosen for them on what."""
+def _decode(
+    data: PhonemeDataModule, heard: dict[str, Paths]
+) -> tuple[Paths, dict[str, Any], SavedDecoder]:
+    """Give the paths of both splits, what was chosen on what, and the choice for other speech."""
     store = data.store
     phones = learn_phones(store, data.positions("train"))
     logs = {name: list(parts.values()) for name, parts in heard.items()}
@@ -145,7 +152,7 @@ def _decode(data: PhonemeDataModule, heard: dict[str, Paths]) -> tuple[Paths, di
         for scored, decoder in zip((~fit.in_first, fit.in_first), fit.of_halves, strict=True)
     ]
     how = {"shortest_run_frames": phones.shortest, "test": asdict(fit.of_all), "validation": halves}
-    return paths, {"decoder": how}
+    return paths, {"decoder": how}, SavedDecoder(store.phones, phones, fit.of_all)
 
 
 def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str, Any]) -> None:
@@ -158,7 +165,7 @@ def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str,
     rows = metrics.utterances.tolist()
     write_utterances(folder, ((ids[row], frames, right) for row, frames, right in rows))
     write_confusion(folder, metrics.confusion.numpy())
-    draw_fit(folder, metrics)
+    draw_fit(folder, metrics, store)
     what = "decoded validation" if "decoder" in about else "validation"
     shown = (f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in scores.items())
     say(f"{what}: " + "  ".join(shown))
@@ -171,7 +178,10 @@ def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str,
 
 def _score(data: PhonemeDataModule, name: str, paths: Paths) -> PhoneMetrics:
     """Compare a split's paths with its labels."""
-    frames, metrics = Frames(data.store), PhoneMetrics()
+    frames, metrics = (
+        Frames(data.store),
+        PhoneMetrics(len(data.store.phones), torch.from_numpy(data.store.fold)),
+    )
     positions = data.positions(name)
     for begin in range(0, len(positions), UTTERANCES_AT_ONCE):
         batch = frames.gather(positions[begin : begin + UTTERANCES_AT_ONCE])

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +20,13 @@ from phoneme_lightning.data.module import (
 )
 from phoneme_lightning.data.sampler import BucketSampler
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.hearing import calculating
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
-from phoneme_lightning.training.trainer import Precision, allow_tf32, resolve_precision
+from phoneme_lightning.training.trainer import Precision, resolve_precision
 
 __all__ = ["Member", "check_members", "log_probabilities"]
-
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -118,11 +116,7 @@ def log_probabilities(member: Member, names: Sequence[str]) -> list[np.ndarray]:
     classifier, _ = load_classifier(member.checkpoint)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier.to(device)
-    if device.type == "cuda":
-        allow_tf32(member.precision != "32-true")
-    dtype = AUTOCAST.get(member.precision)
-    autocast = torch.autocast(device.type, dtype) if dtype else nullcontext()
-    with torch.inference_mode(), autocast:
+    with calculating(device, member.precision):
         return [_hear(classifier, member.data, name, device) for name in names]
 
 

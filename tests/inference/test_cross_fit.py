@@ -5,7 +5,8 @@ import pytest
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.cross_fit import CANDIDATES, cross_fit, halve
-from phoneme_lightning.inference.decoding import Decoder, PhoneModel, viterbi
+from phoneme_lightning.inference.decoding import Decoder, PhoneModel
+from phoneme_lightning.inference.viterbi import viterbi
 
 SPEAKERS = [f"s{index % 4}" for index in range(12)]
 

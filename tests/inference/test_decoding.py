@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.corpora.writer import StoreWriter
-from phoneme_lightning.inference.decoding import Decoder, PhoneModel, learn_phones, viterbi
+from phoneme_lightning.inference.decoding import Decoder, PhoneModel, learn_phones
+from phoneme_lightning.inference.viterbi import OnlineViterbi, viterbi
 
 
 def draw_phones(draw, shortest, classes=3):
@@ -86,6 +87,40 @@ def test_a_long_utterance_loses_no_digits():
     sure = np.array([np.log([1 - 2e-9, 1e-9, 1e-9])] * 5_000)
     [behind] = viterbi([np.concatenate([sure, heard])], phones, Decoder(1.0, 0.0))
     assert np.array_equal(behind[-350:], alone[-350:])
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    blocks=st.lists(st.integers(0, 30), min_size=1, max_size=8),
+    shortest=st.integers(1, 4),
+    decoder=st.builds(Decoder, st.sampled_from([0.0, 1.0, 3.0]), st.sampled_from([0.0, 0.5])),
+    sureness=st.sampled_from([0.05, 1.0]),
+)
+def test_frames_that_keep_coming_lead_to_the_path_of_the_whole(
+    seed, blocks, shortest, decoder, sureness
+):
+    draw = np.random.default_rng(seed)
+    phones = draw_phones(draw, shortest, classes=4)
+    sharp = np.full(4, sureness)
+    heard = [np.log(draw.dirichlet(sharp, size=size) + 1e-9) for size in blocks]
+    online = OnlineViterbi(phones, decoder)
+    given = [online.push(block) for block in heard]
+    whole = np.concatenate(heard)
+    expected = viterbi([whole], phones, decoder)[0] if len(whole) else []
+    assert np.concatenate([*given, online.finish()]).tolist() == list(expected)
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_little_is_kept_of_frames_that_keep_coming(sure):
+    draw = np.random.default_rng(0)
+    online = OnlineViterbi(draw_phones(draw, 3), Decoder(1.0, 0.5))
+    silence = np.log([[0.98, 0.01, 0.01]])
+    waiting = 0
+    for _ in range(50):
+        block = silence.repeat(200, 0) if sure else np.log(draw.dirichlet(np.ones(3), size=200))
+        waiting += 200 - len(online.push(block))
+        assert waiting < 50
+    assert len(online.finish()) == waiting
 
 
 @pytest.fixture
