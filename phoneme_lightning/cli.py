@@ -24,7 +24,6 @@ from phoneme_lightning.inference.reports import CollectPredictions, draw_fit
 from phoneme_lightning.inference.scores import append_score
 from phoneme_lightning.models.cost import count_parameters
 from phoneme_lightning.parser import PhonemeParser
-from phoneme_lightning.phones import NUM_PHONES
 from phoneme_lightning.training.callbacks import (
     EndWithValidation,
     ReseedEachStep,
@@ -35,6 +34,7 @@ from phoneme_lightning.training.checkpoints import checkpoints
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.divergence import DivergenceSettings, StopWhenDiverged
 from phoneme_lightning.training.environment import git_state, write_environment
+from phoneme_lightning.training.inventory import take_phones, tie_phones
 from phoneme_lightning.training.metrics_csv import MetricsCsv
 from phoneme_lightning.training.outcome import (
     Outcome,
@@ -131,6 +131,7 @@ class PhonemeCLI(LightningCLI):
         """Parse again with the checkpoint's config first: all that was given overrides it."""
         subcommand = self.config.subcommand
         self.checkpoint: str | None = self._settings.ckpt_path
+        self.phones: list[str] | None = None
         if self.checkpoint is None:
             if subcommand != "fit":
                 raise InputError(
@@ -139,7 +140,7 @@ class PhonemeCLI(LightningCLI):
                 )
             return
         record = read_record(self.checkpoint)
-        self.first_step = record["step"]
+        self.phones, self.first_step = record["phones"], record["step"]
         stored = record["config"]
         stored["run"].pop("folder")
         corpus = record["resolved"]["corpus"]
@@ -165,11 +166,16 @@ class PhonemeCLI(LightningCLI):
         """Build everything; a new fit that cannot be built says so in the folder it was given."""
         given = self._settings.run.folder
         if self.subcommand != "fit" or self.checkpoint or not given or is_run(given):
-            return super().instantiate_classes()
+            return self._instantiate_classes()
         Path(given).mkdir(parents=True, exist_ok=True)
         forget_outcome(given)
         with record_failure(Path(given), lambda: {"seconds": time.perf_counter() - self.start}):
-            super().instantiate_classes()
+            self._instantiate_classes()
+
+    def _instantiate_classes(self) -> None:
+        if self.subcommand == "fit" and not self.checkpoint:
+            take_phones(self._settings)
+        super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the run's folder, the loggers and callbacks, and the trainer."""
@@ -178,6 +184,7 @@ class PhonemeCLI(LightningCLI):
         if options.devices == "auto":
             options.devices = 1
         self._check(options)
+        tie_phones(self.model, self.datamodule.store, self.phones)
         precision = self.precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": self.datamodule.resolved_corpus, "precision": precision}
         config = self.record = {**self._resolved_config(), "resolved": resolved}
@@ -206,7 +213,7 @@ class PhonemeCLI(LightningCLI):
                 StopWhenDiverged(self._get(self.config_init, "divergence")),
                 EndWithValidation(),
                 self.stop,
-                WriteRecord(config, resolved, self.datamodule.store.path.resolve()),
+                WriteRecord(config, resolved, self.datamodule.store),
                 *checkpoints(self.folder, self.datamodule.store.ids, self.run_settings.keep_best),
             ]
             if options.enable_progress_bar is not False:
@@ -241,11 +248,6 @@ class PhonemeCLI(LightningCLI):
                     f"{self.checkpoint} is at step {self.first_step}, where this fit ends: "
                     f"to train on give trainer.max_steps above {self.first_step}"
                 )
-        if self.model.num_classes != NUM_PHONES:
-            raise InputError(
-                f"model.num_classes is {self.model.num_classes}, but "
-                f"{self.datamodule.store.path} is labelled with {NUM_PHONES} phones: leave it out"
-            )
 
     def _facts(self) -> dict[str, Any]:
         """Give what an outcome says beside the end itself."""
@@ -284,7 +286,7 @@ class PhonemeCLI(LightningCLI):
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
                 write_confusion(self.folder, self.model.val_metrics.confusion.cpu().numpy())
                 if self.run_settings.pictures:
-                    pictures = draw_fit(self.folder, self.model.val_metrics)
+                    pictures = draw_fit(self.folder, self.model.val_metrics, self.datamodule.store)
             if self.run_settings.test_after_fit and best.is_file():
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"

@@ -4,12 +4,16 @@ import argparse
 import difflib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from phoneme_lightning.corpora.quarantine import parse_share
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import CommandParser, InputError, run_command
+
+if TYPE_CHECKING:
+    from phoneme_lightning.corpora.pieces import Recipe
 
 __all__ = ["main"]
 
@@ -43,24 +47,40 @@ def _parser() -> CommandParser:
         "source", type=Path, help="the folder libriphone, or the folder that holds it"
     )
     _add_out(libriphone, Path("data/libriphone"))
-    libriphone.add_argument(
-        "--strict", action="store_true", help="refuse the corpus if anything in it is damaged"
+    _add_judgement(libriphone)
+    _add_draw(libriphone)
+
+    timit = _command(corpora, "timit", "Pack TIMIT, or its free sample.", _prepare_timit)
+    timit.add_argument("source", type=Path, help="the folder that holds TRAIN and TEST")
+    timit.add_argument(
+        "--phones",
+        type=int,
+        choices=(61, 48, 39),
+        default=48,
+        help="classes to train, scored in 39 (default: 48)",
     )
-    libriphone.add_argument(
-        "--max-bad",
-        metavar="SHARE",
-        default="1%",
-        help="refuse it if a larger share is damaged; 1%% (the default) and 0.01 are the same",
+    timit.add_argument("--sa", action="store_true", help="take sa1 and sa2 too, which all speak")
+    _add_recordings(timit, Path("data/timit"))
+
+    librispeech = _command(
+        corpora, "librispeech", "Pack LibriSpeech with a forced alignment.", _prepare_librispeech
     )
-    libriphone.add_argument(
-        "--validation-fraction",
-        metavar="SHARE",
-        default="10%",
-        help="share of the training utterances that validation gets (default: 10%%)",
+    librispeech.add_argument("source", type=Path, help="a folder of its recordings")
+    librispeech.add_argument(
+        "--labels",
+        type=Path,
+        help="a text file with a class a frame, or a folder of TextGrids (default: in source)",
     )
-    libriphone.add_argument(
-        "--seed", type=int, default=0, help="of the draw of the validation split (default: 0)"
+    _add_recordings(librispeech, Path("data/librispeech"))
+
+    folder = _command(
+        corpora, "folder", "Pack recordings with an alignment file beside each.", _prepare_folder
     )
+    folder.add_argument(
+        "source", type=Path, help="the folder: sound, and .TextGrid, .phn, .ctm or .lab"
+    )
+    folder.add_argument("--phones", type=Path, help="a YAML file: which symbols are which phone")
+    _add_recordings(folder, Path("data/own"))
 
     spoken = _command(
         corpora,
@@ -75,6 +95,10 @@ def _parser() -> CommandParser:
     spoken.add_argument(
         "--workers", type=int, help="processes that speak at once (default: one a processor)"
     )
+
+    merge = _command(commands, "merge", "Make one store of the shards of a prepare.", _merge)
+    merge.add_argument("store", type=Path, help="the --out of the prepare")
+    _add_judgement(merge)
 
     check = _command(commands, "check", "Verify a store against its manifest.", _check)
     _add_store(check)
@@ -134,6 +158,42 @@ def _add_out(parser: CommandParser, default: Path) -> None:
     )
 
 
+def _add_judgement(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse the corpus if anything in it is damaged"
+    )
+    parser.add_argument(
+        "--max-bad",
+        metavar="SHARE",
+        default="1%",
+        help="refuse it if a larger share is damaged; 1%% (the default) and 0.01 are the same",
+    )
+
+
+def _add_draw(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--validation-fraction",
+        metavar="SHARE",
+        default="10%",
+        help="share of the training utterances that validation gets (default: 10%%)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the draw of the validation split (default: 0)"
+    )
+
+
+def _add_recordings(parser: CommandParser, out: Path) -> None:
+    _add_out(parser, out)
+    parser.add_argument(
+        "--workers", type=int, help="processes that prepare at once (default: one a processor)"
+    )
+    parser.add_argument(
+        "--shard", metavar="K/N", help="make only part K of N, as in an array job; then merge"
+    )
+    _add_judgement(parser)
+    _add_draw(parser)
+
+
 def _prepare_libriphone(
     source: Path, out: Path, strict: bool, max_bad: str, validation_fraction: str, seed: int
 ) -> None:
@@ -146,6 +206,62 @@ def _prepare_libriphone(
         source, out, strict=strict, max_bad=allowed, validation_fraction=fraction, seed=seed
     )
     _conclude(out)
+
+
+def _prepare_timit(source: Path, phones: int, sa: bool, **options: Any) -> None:
+    from phoneme_lightning.corpora.timit import timit_recipe
+
+    _prepare_recordings(partial(timit_recipe, source, phones=phones, sa=sa), **options)
+
+
+def _prepare_librispeech(source: Path, labels: Path | None, **options: Any) -> None:
+    from phoneme_lightning.corpora.librispeech import librispeech_recipe
+
+    _prepare_recordings(partial(librispeech_recipe, source, labels=labels), **options)
+
+
+def _prepare_folder(source: Path, phones: Path | None, **options: Any) -> None:
+    from phoneme_lightning.corpora.folder import folder_recipe
+
+    _prepare_recordings(partial(folder_recipe, source, phones=phones), **options)
+
+
+def _prepare_recordings(
+    recipe: "Callable[..., Recipe]",
+    out: Path,
+    workers: int | None,
+    shard: str | None,
+    strict: bool,
+    max_bad: str,
+    validation_fraction: str,
+    seed: int,
+) -> None:
+    from phoneme_lightning.corpora.assemble import prepare_recordings
+    from phoneme_lightning.corpora.pieces import parse_shard
+
+    fraction = parse_share("--validation-fraction", validation_fraction)
+    allowed = parse_share("--max-bad", max_bad)
+    part = None if shard is None else parse_shard(shard)
+    made = recipe(validation_fraction=fraction, seed=seed)
+    for key in ("recordings_without_labels", "labels_without_recording"):
+        if count := made.settings.get(key):
+            print(f"{count:,} {key.replace('_', ' ')}: left out")
+    if part is None:
+        _announce(out)
+    prepare_recordings(made, out, shard=part, workers=workers, strict=strict, max_bad=allowed)
+    if part is None:
+        _conclude(out)
+    else:
+        print(f"shard {shard} of {out} is there; when all are: phoneme-data merge {out}")
+
+
+def _merge(store: Path, strict: bool, max_bad: str) -> None:
+    from phoneme_lightning.corpora.assemble import assemble
+
+    allowed = parse_share("--max-bad", max_bad)
+    _announce(store)
+    assemble(store, strict=strict, max_bad=allowed)
+    _conclude(store)
 
 
 def _prepare_spoken(minutes: float, out: Path, workers: int | None) -> None:
@@ -166,6 +282,8 @@ def _conclude(out: Path) -> None:
     print(f"{out}: {len(store):,} utterances, {len(store.features):,} frames")
     if store.manifest["counts"].get("quarantined"):
         print(f"what was left out, and why: {out / 'quarantine.csv'}")
+    if store.manifest["counts"].get("remarks"):
+        print(f"what to know of what was not: {out / 'remarks.csv'}")
 
 
 def _check(store: Path) -> int:
@@ -199,7 +317,8 @@ def _show(store: Path, utterance: str | None, out: Path | None, checkpoint: Path
 
         predictions = predict_utterance(checkpoint, frames, position)
     chosen = frames[position]
-    print(draw_utterance(chosen, out or Path(f"{chosen.id}.png"), predictions=predictions))
+    picture = out or Path(f"{chosen.id}.png")
+    print(draw_utterance(chosen, picture, predictions=predictions, phones=frames.phones))
 
 
 def _pseudo_label(store: Path, prediction: Path, out: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from phoneme_lightning.corpora.store import SPLITS, FrameStore, read_manifest
 from phoneme_lightning.corpora.writer import sha256
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.phones import NUM_PHONES
 
 __all__ = ["check_store"]
 
@@ -75,6 +74,8 @@ def _check_shapes(store: FrameStore) -> Iterator[str]:
 
 
 def _check_contents(store: FrameStore) -> Iterator[str]:
+    if strangers := store.scored_as.keys() - set(store.phones):
+        yield f"manifest.json: scored_as names {', '.join(sorted(strangers))}, of no class"
     if store.offsets[0] != 0 or store.offsets[-1] != len(store.features):
         yield (
             f"offsets.npy: from {store.offsets[0]} to {store.offsets[-1]}, "
@@ -84,7 +85,7 @@ def _check_contents(store: FrameStore) -> Iterator[str]:
     if (store.lengths < 1).any():
         yield f"offsets.npy: utterance {np.argmax(store.lengths < 1)} has no frame"
         return
-    outside = np.flatnonzero((store.labels < -1) | (store.labels >= NUM_PHONES))
+    outside = np.flatnonzero((store.labels < -1) | (store.labels >= len(store.phones)))
     if len(outside):
         yield f"labels.npy: frame {outside[0]} is {store.labels[outside[0]]}, beyond the classes"
     if len(set(store.ids)) < len(store):
@@ -108,13 +109,14 @@ def _check_splits(store: FrameStore) -> Iterator[str]:
     if (store.splits >= len(SPLITS)).any():
         yield f"splits.npy: an utterance is in none of {', '.join(SPLITS)}"
     speakers = np.array(store.speakers)
+    labelled = np.maximum.reduceat(store.labels, store.offsets[:-1]) >= 0
     for scheme in store.schemes:
         members = {name: store.split(scheme, name) for name in SPLITS}
         counts = {name: len(positions) for name, positions in members.items()}
         if counts != store.manifest["counts"]["splits"][scheme]:
             yield f"splits.npy: {scheme} has {counts}, the manifest counts otherwise"
         for name, positions in members.items():
-            known = store.labels[store.offsets[positions]] >= 0
+            known = labelled[positions]
             if known.any() and not known.all():
                 yield f"labels.npy: {name} of {scheme} has utterances with labels and without"
         if scheme == "speaker":

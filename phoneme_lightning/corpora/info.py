@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from phoneme_lightning.corpora.store import FRAME_SHIFT_MS, SPLITS, FrameStore
-from phoneme_lightning.phones import NUM_PHONES, PHONES
 
 __all__ = ["describe_splits", "describe_store", "print_description"]
 
@@ -20,7 +19,7 @@ def describe_store(store: FrameStore) -> dict[str, Any]:
         each scheme with their speakers, and the phones, the most frequent first.
     """
     labels = np.asarray(store.labels)
-    counts = np.bincount(labels[labels >= 0], minlength=NUM_PHONES)
+    counts = np.bincount(labels[labels >= 0], minlength=len(store.phones))
     labelled = int(counts.sum())
     return {
         "store": str(store.path),
@@ -37,7 +36,8 @@ def describe_store(store: FrameStore) -> dict[str, Any]:
         "splits": {scheme: describe_splits(store, scheme) for scheme in store.schemes},
         "phones": [
             {
-                "phone": PHONES[index],
+                "phone": store.phones[index],
+                "scored_as": store.scored_phones[store.fold[index]],
                 "class": int(index),
                 "frames": int(counts[index]),
                 "share": counts[index] / max(1, labelled),

@@ -1,7 +1,7 @@
 """A picture of one utterance: its cepstra, its phones, and what a classifier made of them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ import numpy as np
 
 from phoneme_lightning.corpora.store import FRAME_SHIFT_MS, Utterance
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.phones import PHONES
+from phoneme_lightning.phones import PHONES, kin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,11 @@ def _runs(classes: np.ndarray) -> Iterator[tuple[int, int, int]]:
 
 
 def draw_utterance(
-    utterance: Utterance, out: Path, *, predictions: np.ndarray | None = None
+    utterance: Utterance,
+    out: Path,
+    *,
+    predictions: np.ndarray | None = None,
+    phones: Sequence[str] = PHONES,
 ) -> Path:
     """Draw an utterance, in rows of equal duration one under the other.
 
@@ -58,6 +62,7 @@ def draw_utterance(
         utterance: with or without labels.
         out: the picture; its ending says the format (.png, .pdf, .svg).
         predictions: (frames,), classes: a second band, with a mark wherever it leaves the labels.
+        phones: the names of the classes.
 
     Returns:
         `out`.
@@ -83,7 +88,8 @@ def draw_utterance(
         edges = np.linspace(0, len(utterance.features), rows + 1).round().astype(int)
         for row in range(rows):
             top = height - _TITLE - row * row_height
-            image = _draw_row(figure, top, utterance.features, bands, edges[row], edges[row + 1])
+            start, stop = edges[row : row + 2]
+            image = _draw_row(figure, top, utterance.features, bands, phones, start, stop)
         figure.text(_LEFT / _WIDTH, 1 - 0.2 / height, _title(utterance, bands), fontsize=8.5)
         _draw_scale(figure, image)
         if bands:
@@ -129,6 +135,7 @@ def _draw_row(
     top: float,
     features: np.ndarray,
     bands: dict[str, np.ndarray],
+    phones: Sequence[str],
     start: int,
     stop: int,
 ) -> "AxesImage":
@@ -156,7 +163,7 @@ def _draw_row(
             top -= _MARKS
         axes = _axes(figure, top, _BAND, start, stop)
         axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=3)
-        _draw_band(axes, classes, start, stop)
+        _draw_band(axes, classes, phones, start, stop)
         top -= _BAND
     axes.xaxis.set_major_locator(MultipleLocator(0.5))
     axes.xaxis.set_minor_locator(MultipleLocator(0.1))
@@ -165,14 +172,16 @@ def _draw_row(
     return image
 
 
-def _draw_band(axes: "Axes", classes: np.ndarray, start: int, stop: int) -> None:
+def _draw_band(
+    axes: "Axes", classes: np.ndarray, phones: Sequence[str], start: int, stop: int
+) -> None:
     inches = (_WIDTH - _LEFT - _RIGHT) / (stop - start)
     for first, after, phone in _runs(classes[start:stop]):
-        name, left = (PHONES[phone] if phone >= 0 else "?"), start + first
+        name, left = (phones[phone] if phone >= 0 else "?"), start + first
         axes.axvspan(
             _seconds(left),
             _seconds(start + after),
-            facecolor=_COLOURS.get(name, "white"),
+            facecolor=_COLOURS.get(kin(name) or name, "white"),
             edgecolor="black",
             linewidth=0.3,
         )

@@ -10,7 +10,6 @@ import numpy as np
 from phoneme_lightning.corpora.store import SPLITS, FrameStore
 from phoneme_lightning.corpora.writer import StoreWriter, sha256
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.phones import NUM_PHONES
 
 __all__ = ["pseudo_label"]
 
@@ -42,11 +41,11 @@ def pseudo_label(store: FrameStore, classes: np.ndarray, out: Path) -> Path:
         raise InputError(f"store {store.path} has pseudo-labels: give the store it was made from")
     test = store.split(store.schemes[0], "test")
     lengths = store.lengths[test]
-    if len(classes) != lengths.sum() or ((classes < 0) | (classes >= NUM_PHONES)).any():
+    if len(classes) != lengths.sum() or ((classes < 0) | (classes >= len(store.phones))).any():
         raise InputError(
             f"the prediction has {len(classes)} frames and classes {classes.min()} to "
             f"{classes.max()}, but the test split of {store.path} has {lengths.sum()} frames and "
-            f"classes 0 to {NUM_PHONES - 1}: give a prediction of this corpus"
+            f"classes 0 to {len(store.phones) - 1}: give a prediction of this corpus"
         )
     kept_out = _speakers_kept_out(store)
     labels = np.split(classes, lengths.cumsum()[:-1])
@@ -82,6 +81,8 @@ def pseudo_label(store: FrameStore, classes: np.ndarray, out: Path) -> Path:
             },
             settings=settings,
             counts=own_counts | {"pseudo_labelled": copied},
+            phones=store.phones,
+            scored_as=store.scored_as,
         )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from phoneme_lightning.corpora.store import SPLITS
+from phoneme_lightning.errors import InputError
 
-__all__ = ["draw_splits"]
+__all__ = ["complete_splits", "draw_splits"]
 
 
 def draw_splits(
@@ -45,3 +46,43 @@ def draw_splits(
         by_speaker[of_speaker] = SPLITS.index("validation")
         taken += len(of_speaker)
     return {"utterance": by_utterance, "speaker": by_speaker}
+
+
+def complete_splits(
+    speakers: Sequence[str], parts: Sequence[str], *, fraction: float = 0.1, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Split a corpus that may bring splits of its own.
+
+    Where it says nothing of test, whole speakers are drawn until they bring `fraction`, from two
+    speakers on never all of them; of one speaker, utterances. Validation is the corpus's own in
+    both schemes where it has one, and else drawn by `draw_splits`.
+
+    Args:
+        speakers: each utterance's speaker.
+        parts: of each, the one of SPLITS to which the corpus says that it belongs, or "".
+        fraction: the share that test gets, and of the rest that validation gets, 0 to 1.
+        seed: of the draw.
+
+    Returns:
+        {"utterance": ..., "speaker": ...}, each (utterances,), uint8, an index into SPLITS.
+
+    Raises:
+        InputError: the utterances are too few.
+    """
+    own = np.array(parts)
+    is_test = own == "test"
+    if len(own) < 3 or is_test.sum() > len(own) - 2:
+        raise InputError(
+            f"{len(own)} utterances can be used, {is_test.sum()} of them of test, too few for "
+            "train, validation and test: give more"
+        )
+    if not is_test.any():
+        free = np.flatnonzero(own != "validation")
+        names = np.array(speakers)[free] if len(set(speakers)) > 1 else free.astype(str)
+        draw = draw_splits(list(names), np.zeros(len(free), bool), fraction=fraction, seed=seed)
+        is_test[free[draw["speaker"] == SPLITS.index("validation")]] = True
+    if (own == "validation").any():
+        split = np.array([SPLITS.index(part or "train") for part in parts], dtype=np.uint8)
+        split[is_test] = SPLITS.index("test")
+        return {"utterance": split, "speaker": split}
+    return draw_splits(speakers, is_test, fraction=fraction, seed=seed + 1)

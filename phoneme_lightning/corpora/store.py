@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.phones import PHONES
 
 __all__ = ["FORMAT", "FRAME_SHIFT_MS", "SPLITS", "FrameStore", "Utterance", "read_manifest"]
 
@@ -37,7 +38,7 @@ class Utterance:
         id: the corpus's own name of it.
         speaker: who speaks.
         features: (frames, coefficients), float32.
-        labels: (frames,), int8, or None where the corpus gives none.
+        labels: (frames,), int8, -1 where a frame has none; None where the corpus gives none.
     """
 
     id: str
@@ -107,6 +108,27 @@ class FrameStore:
         return str(self.manifest["corpus"])
 
     @property
+    def phones(self) -> tuple[str, ...]:
+        """The names of the classes, in order; of a store that does not name them, PHONES."""
+        return tuple(self.manifest.get("phones", PHONES))
+
+    @property
+    def scored_as(self) -> dict[str, str]:
+        """Phone -> the phone as which it is scored; empty where every phone is scored as itself."""
+        return dict(self.manifest.get("scored_as", {}))
+
+    @property
+    def scored_phones(self) -> tuple[str, ...]:
+        """The names of the classes that are told apart in scores, in order."""
+        return tuple(dict.fromkeys(self.scored_as.get(phone, phone) for phone in self.phones))
+
+    @property
+    def fold(self) -> np.ndarray:
+        """Class -> place among `scored_phones`, (classes,), int64."""
+        scored = self.scored_phones
+        return np.array([scored.index(self.scored_as.get(x, x)) for x in self.phones])
+
+    @property
     def coefficients(self) -> int:
         """Numbers a frame."""
         return int(self.features.shape[1])
@@ -163,11 +185,11 @@ class FrameStore:
 
     def has_labels(self, positions: np.ndarray) -> bool:
         """Tell whether the first of these utterances has labels; a split has all or none."""
-        return len(positions) > 0 and bool(self.labels[self.offsets[positions[0]]] >= 0)
+        return len(positions) > 0 and self[int(positions[0])].labels is not None
 
     def __getitem__(self, position: int) -> Utterance:
         start, stop = self.offsets[position], self.offsets[position + 1]
         labels = self.labels[start:stop]
-        known = labels if labels[0] >= 0 else None
+        known = labels if (labels >= 0).any() else None
         name, speaker = self._names[position]
         return Utterance(name, speaker, self.features[start:stop], known)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -13,6 +14,7 @@ from filelock import FileLock
 
 from phoneme_lightning.corpora.store import FORMAT, SPLITS
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.phones import PHONES
 
 __all__ = ["StoreWriter", "sha256"]
 
@@ -118,7 +120,7 @@ class StoreWriter:
             utterance: its id, without tabs or newlines.
             speaker: who speaks.
             features: (frames, coefficients), float32, at least one frame.
-            labels: (frames,), classes; None where there are none.
+            labels: (frames,), classes, -1 for a frame without one; None where there are none.
             delta_map: (13, 26), float32, where the store has delta maps.
         """
         self._features.append(features)
@@ -136,6 +138,8 @@ class StoreWriter:
         splits: dict[str, np.ndarray],
         settings: dict[str, Any],
         counts: dict[str, Any],
+        phones: Sequence[str] = PHONES,
+        scored_as: Mapping[str, str] | None = None,
     ) -> Path:
         """Write what is left, then put the store in its place.
 
@@ -144,6 +148,8 @@ class StoreWriter:
             splits: for each scheme, (utterances,), an index into SPLITS for each utterance.
             settings: what a person would need to make the same store again.
             counts: anything counted on the way (quarantined utterances, say).
+            phones: the names of the classes, in order.
+            scored_as: phone -> the phone as which it is scored, where the two differ.
 
         Returns:
             The store's folder.
@@ -158,6 +164,8 @@ class StoreWriter:
             "format": FORMAT,
             "corpus": corpus,
             "schemes": list(splits),
+            "phones": list(phones),
+            **({"scored_as": dict(scored_as)} if scored_as else {}),
             "settings": settings,
             "counts": {
                 "utterances": len(self._offsets) - 1,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.data.deltas import normalise, with_deltas
-from phoneme_lightning.phones import NUM_PHONES, SILENCE
+from phoneme_lightning.phones import silence_in
 
 __all__ = ["linear_probe", "silence_share"]
 
@@ -27,10 +27,12 @@ def silence_share(store: FrameStore, positions: np.ndarray) -> float:
         positions: which utterances, int; they have labels.
 
     Returns:
-        The share of silence, 0 to 1.
+        The share of silence, 0 to 1; 0 where no phone of the corpus is called silence.
     """
+    silence = silence_in(store.scored_phones)
     labels = np.concatenate([store.labels[slice(*store.offsets[p : p + 2])] for p in positions])
-    return float((labels == SILENCE).sum() / (labels >= 0).sum())
+    labels = store.fold[labels[labels >= 0]]
+    return 0.0 if silence is None else float((labels == silence).mean())
 
 
 def _labelled_frames(store: FrameStore, positions: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
@@ -66,8 +68,8 @@ def linear_probe(
     every = max(1, int(store.lengths[heard].sum()) // _FITTED_FRAMES)
     parts = [(x[::every], y[::every]) for x, y in _labelled_frames(store, heard)]
     features, labels = (torch.cat(part) for part in zip(*parts, strict=True))
-    weight = torch.zeros(NUM_PHONES, features.shape[1], requires_grad=True)
-    bias = torch.zeros(NUM_PHONES, requires_grad=True)
+    weight = torch.zeros(len(store.phones), features.shape[1], requires_grad=True)
+    bias = torch.zeros(len(store.phones), requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=_ITERATIONS, line_search_fn="strong_wolfe"
     )
@@ -82,8 +84,9 @@ def linear_probe(
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     right = counted = 0
+    fold = torch.from_numpy(store.fold)
     with torch.no_grad():
         for x, y in _labelled_frames(store, test_positions):
-            right += int((F.linear(x, weight, bias).argmax(dim=1) == y).sum())
+            right += int((fold[F.linear(x, weight, bias).argmax(dim=1)] == fold[y]).sum())
             counted += len(y)
     return right / counted

@@ -47,7 +47,7 @@ class Evaluation:
             self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
         )[0]
         write_confusion(self.folder, self.model.val_metrics.confusion.cpu().numpy())
-        draw_fit(self.folder, self.model.val_metrics)
+        draw_fit(self.folder, self.model.val_metrics, self.data.store)
         seen = {name: value for name, value in seen.items() if name != "step"}
         record = {"checkpoint": checkpoint, "precision": self.precision, **seen}
         text = json.dumps(record, indent=2)

@@ -3,14 +3,14 @@
 Matplotlib is imported only where a picture is drawn, and never opens a window.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.phones import PHONES
+from phoneme_lightning.phones import PHONES, kin
 from phoneme_lightning.training.curves import read_metrics
 
 if TYPE_CHECKING:
@@ -33,16 +33,18 @@ BROAD_CLASSES: Mapping[str, tuple[str, ...]] = {
 """The order of phones in pictures: neighbours sound alike. HH stands with the glides, the
 affricates CH and JH with the stops."""
 
-_ORDER = np.array([PHONES.index(phone) for phones in BROAD_CLASSES.values() for phone in phones])
 _TRAIN, _VALIDATION = "#7f9fc4", "#b3261e"
 
 
-def top_confusions(confusion: np.ndarray, count: int) -> list[tuple[str, str, float]]:
+def top_confusions(
+    confusion: np.ndarray, count: int, phones: Sequence[str] = PHONES
+) -> list[tuple[str, str, float]]:
     """Name the mistakes that cost the most frames.
 
     Args:
-        confusion: (41, 41), frames, rows true, columns predicted.
+        confusion: (classes, classes), frames, rows true, columns predicted.
         count: how many mistakes at most.
+        phones: the names of the classes.
 
     Returns:
         For each the true phone, the predicted phone, and how much of all wrong frames it makes up.
@@ -51,24 +53,41 @@ def top_confusions(confusion: np.ndarray, count: int) -> list[tuple[str, str, fl
     np.fill_diagonal(wrong, 0)
     largest = np.argsort(-wrong, axis=None, kind="stable")[:count]
     return [
-        (PHONES[place // len(PHONES)], PHONES[place % len(PHONES)], wrong.flat[place] / wrong.sum())
+        (phones[place // len(phones)], phones[place % len(phones)], wrong.flat[place] / wrong.sum())
         for place in largest
         if wrong.flat[place] > 0
     ]
 
 
-def plot_confusion(confusion: np.ndarray, path: str | Path) -> None:
+def _group(phones: Sequence[str]) -> dict[str, list[int]]:
+    """Give the classes of each broad class, next to each other those that sound alike."""
+    order = [phone for members in BROAD_CLASSES.values() for phone in members]
+    groups = {
+        name: sorted(
+            (place for place, phone in enumerate(phones) if kin(phone) in members),
+            key=lambda place: order.index(kin(phones[place]) or ""),
+        )
+        for name, members in BROAD_CLASSES.items()
+    }
+    groups["others"] = [place for place, phone in enumerate(phones) if kin(phone) is None]
+    return {name: places for name, places in groups.items() if places}
+
+
+def plot_confusion(confusion: np.ndarray, path: str | Path, phones: Sequence[str] = PHONES) -> None:
     """Draw which phones are taken for which, and list the costliest mistakes beside.
 
     Args:
-        confusion: (41, 41), frames, rows true, columns predicted.
+        confusion: (classes, classes), frames, rows true, columns predicted.
         path: the picture, in a format that its suffix names (.png, .pdf, .svg).
+        phones: the names of the classes.
     """
     from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     confusion = np.asarray(confusion, dtype=float)
-    ordered = confusion[np.ix_(_ORDER, _ORDER)]
+    groups = _group(phones)
+    order = [place for places in groups.values() for place in places]
+    ordered = confusion[np.ix_(order, order)]
     totals = ordered.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
         shares = np.ma.masked_invalid(100 * ordered / totals)
@@ -78,12 +97,12 @@ def plot_confusion(confusion: np.ndarray, path: str | Path) -> None:
     # A root instead of a straight scale: mistakes of a few percent are what one looks for.
     image = axes.imshow(shares, cmap="BuPu", norm=PowerNorm(0.45, 0, 100))
     axes.set_facecolor("#dddddd")
-    names = [PHONES[index] for index in _ORDER]
+    names = [phones[place] for place in order]
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0, labelsize=7.5)
     axes.set(xlabel="predicted phone", ylabel="true phone")
-    _mark_broad_classes(axes)
+    _mark_broad_classes(axes, groups)
 
     scale = figure.add_axes((0.775, 0.085, 0.2, 0.018))
     bar = figure.colorbar(image, cax=scale, orientation="horizontal", ticks=[0, 1, 5, 20, 50, 100])
@@ -93,20 +112,21 @@ def plot_confusion(confusion: np.ndarray, path: str | Path) -> None:
     figure.text(0.77, 0.93, accuracy, size=13)
     figure.text(0.77, 0.905, f"{confusion.sum():,.0f} frames", size=9)
     figure.text(0.77, 0.86, "true → predicted, % of all mistakes", size=8.5)
-    lines = [f"{a:>3} → {b:<3}  {100 * c:4.1f}" for a, b, c in top_confusions(confusion, 30)]
+    costliest = top_confusions(confusion, 30, phones)
+    lines = [f"{a:>3} → {b:<3}  {100 * c:4.1f}" for a, b, c in costliest]
     figure.text(
         0.77, 0.845, "\n".join(lines), family="monospace", size=8.5, va="top", linespacing=1.4
     )
     _save(figure, path)
 
 
-def _mark_broad_classes(axes: "Axes") -> None:
+def _mark_broad_classes(axes: "Axes", groups: Mapping[str, Sequence[int]]) -> None:
     """Part the broad classes by lines and name them above the matrix."""
     edge = -0.5
-    for name, phones in BROAD_CLASSES.items():
-        middle = edge + len(phones) / 2
+    for name, places in groups.items():
+        middle = edge + len(places) / 2
         axes.text(middle, -0.9, name, ha="center", va="bottom", size=8.5, style="italic")
-        edge += len(phones)
+        edge += len(places)
         axes.axhline(edge, color="#555555", linewidth=0.6)
         axes.axvline(edge, color="#555555", linewidth=0.6)
 

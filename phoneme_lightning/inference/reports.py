@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback
 
+from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.inference.baselines import linear_probe, silence_share
 from phoneme_lightning.inference.pictures import plot_confusion, plot_curves
 from phoneme_lightning.inference.scores import split_score
 from phoneme_lightning.inference.submission import write_submission
-from phoneme_lightning.phones import PHONES
 from phoneme_lightning.training.metrics import PhoneMetrics, phone_accuracy
 from phoneme_lightning.training.run import say
 
@@ -40,18 +40,20 @@ class CollectPredictions(Callback):
         self.predictions.update(args[2]["predictions"])
 
 
-def draw_fit(folder: Path, metrics: PhoneMetrics) -> dict[str, Path]:
+def draw_fit(folder: Path, metrics: PhoneMetrics, store: FrameStore) -> dict[str, Path]:
     """Draw what a validation confused, and the curves of the fit so far.
 
     Args:
         folder: the run's folder.
         metrics: of the validation.
+        store: the corpus.
 
     Returns:
         The pictures by the names under which W&B files them.
     """
     pictures = {"val/confusion": folder / "confusion-validation.png"}
-    plot_confusion(metrics.confusion.cpu().numpy(), pictures["val/confusion"])
+    confusion = metrics.confusion.cpu().numpy()
+    plot_confusion(confusion, pictures["val/confusion"], store.scored_phones)
     if (folder / "metrics.csv").is_file():
         pictures["curves"] = folder / "curves.png"
         plot_curves(folder / "metrics.csv", pictures["curves"])
@@ -105,21 +107,22 @@ def report_test(
         The scores, as test.json holds them beside the accuracy of each phone.
     """
     positions = data.positions("test")
-    utterances = [data.store[p] for p in positions.tolist()]
+    store, fold = data.store, np.append(data.store.fold, -1)  # a label of -1 is its last
+    utterances = [store[p] for p in positions.tolist()]
     scores = split_score(
         [u.id for u in utterances],
-        [predictions[p] for p in positions.tolist()],
-        [u.labels for u in utterances if u.labels is not None],
+        [fold[predictions[p]] for p in positions.tolist()],
+        [fold[u.labels] for u in utterances if u.labels is not None],
     )
     accuracy, macro_f1, phone_errors = (float(x) for x in metrics.compute().values())
-    silence = silence_share(data.store, positions)
-    probe = linear_probe(data.store, data.positions("train"), positions)
+    silence = silence_share(store, positions)
+    probe = linear_probe(store, data.positions("train"), positions)
     record = {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "run": str(folder),
         "checkpoint": checkpoint,
         "precision": precision,
-        "corpus": data.store.corpus,
+        "corpus": store.corpus,
         "public": scores.public,
         "private": scores.private,
         "frame_accuracy": accuracy,
@@ -131,12 +134,12 @@ def report_test(
     shares = phone_accuracy(metrics.confusion).tolist()
     by_phone = {
         phone: None if math.isnan(share) else share
-        for phone, share in zip(PHONES, shares, strict=True)
+        for phone, share in zip(store.scored_phones, shares, strict=True)
     }
     (folder / "test.json").write_text(
         json.dumps({**record, "by_phone": by_phone}, indent=2) + "\n", encoding="utf-8"
     )
-    plot_confusion(metrics.confusion.cpu().numpy(), folder / "confusion.png")
+    plot_confusion(metrics.confusion.cpu().numpy(), folder / "confusion.png", store.scored_phones)
     say(
         f"test: public {scores.public:.4f}  private {scores.private:.4f}  "
         f"both {accuracy:.4f}  macro F1 {macro_f1:.4f}  phone error rate {phone_errors:.3f}"
@@ -146,7 +149,7 @@ def report_test(
         f"a linear probe of single frames {probe:.4f}"
     )
     say(f"      which phones it takes for which: {folder / 'confusion.png'}")
-    if data.store.corpus == "spoken":
+    if store.corpus == "spoken":
         say(
             "      this speech is synthetic, so the score says nothing about real speech; "
             "for that: phoneme-data prepare libriphone FOLDER"

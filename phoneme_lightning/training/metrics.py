@@ -17,19 +17,31 @@ def _classes(predictions: Tensor) -> Tensor:
     return predictions.argmax(dim=-1) if predictions.ndim == 3 else predictions
 
 
-def correct_frames(predictions: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def correct_frames(
+    predictions: Tensor, batch: Batch, fold: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Count frames: all that a training step needs, without waiting for the device.
 
     Args:
         predictions: (batch, frames, classes) scores or (batch, frames) classes.
         batch: what they were made from; frames labelled IGNORE_LABEL do not count.
+        fold: class -> the class as which it is scored, (classes,), int64; None: as itself.
 
     Returns:
         How many frames are right and how many count, both (), int64.
     """
     counted = batch.labels != IGNORE_LABEL
-    right = (_classes(predictions) == batch.labels) & counted
+    classes, labels = _scored(_classes(predictions), batch.labels, fold)
+    right = (classes == labels) & counted
     return right.sum(), counted.sum()
+
+
+def _scored(classes: Tensor, labels: Tensor, fold: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Give predicted classes and labels as they are scored, IGNORE_LABEL as it is."""
+    if fold is None:
+        return classes, labels
+    known = labels != IGNORE_LABEL
+    return fold[classes], fold[labels.where(known, 0)].where(known, IGNORE_LABEL)
 
 
 def phone_accuracy(confusion: Tensor) -> Tensor:
@@ -97,6 +109,8 @@ class PhoneMetrics(Metric):
 
     Args:
         num_classes: how many classes there are, at most 256.
+        fold: class -> the class as which it is scored, (num_classes,), int64, where they differ:
+            what follows then counts the latter.
 
     Attributes:
         confusion: (classes, classes), int64, frames, rows true, columns predicted, over all ranks,
@@ -110,8 +124,11 @@ class PhoneMetrics(Metric):
     _places: list[Tensor] | Tensor
     _by_utterance: list[Tensor] | Tensor
 
-    def __init__(self, num_classes: int = NUM_PHONES) -> None:
+    def __init__(self, num_classes: int = NUM_PHONES, fold: Tensor | None = None) -> None:
         super().__init__()
+        self.fold: Tensor | None
+        self.register_buffer("fold", fold, persistent=False)
+        num_classes = num_classes if fold is None else int(fold.max()) + 1
         self.num_classes = num_classes
         self.confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self.utterances = torch.zeros(0, 3, dtype=torch.int64)
@@ -133,10 +150,10 @@ class PhoneMetrics(Metric):
             predictions: (batch, frames, classes) scores or (batch, frames) classes.
             batch: what they were made from; frames labelled IGNORE_LABEL do not count.
         """
-        classes = _classes(predictions)
         counted = batch.labels != IGNORE_LABEL
-        right = (classes == batch.labels) & counted
-        places = (batch.labels * self.num_classes + classes).where(counted, -1)
+        classes, labels = _scored(_classes(predictions), batch.labels, self.fold)
+        right = (classes == labels) & counted
+        places = (labels * self.num_classes + classes).where(counted, -1)
         rows = torch.stack([batch.utterances, counted.sum(dim=1), right.sum(dim=1)], dim=1)
         self._places = [*self._places, places.flatten().int()]
         self._by_utterance = [*self._by_utterance, rows]

@@ -7,8 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from phoneme_lightning import __version__
+from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.phones import PHONES
 
 __all__ = ["WriteRecord", "read_record"]
 
@@ -21,16 +21,17 @@ class WriteRecord(Callback):
     Args:
         config: the whole config of the fit.
         resolved: what `auto` and the like became: corpus, precision.
-        store: where the frame store is on this machine.
+        store: the corpus, on this machine.
     """
 
-    def __init__(self, config: dict[str, Any], resolved: dict[str, Any], store: Path) -> None:
+    def __init__(self, config: dict[str, Any], resolved: dict[str, Any], store: FrameStore) -> None:
         self.record = {
             "version": __version__,
-            "phones": list(PHONES),
+            "phones": list(store.phones),
+            "scored_as": store.scored_as,
             "config": config,
             "resolved": resolved,
-            "store": str(store),
+            "store": str(store.path.resolve()),
         }
 
     def on_save_checkpoint(
@@ -41,7 +42,7 @@ class WriteRecord(Callback):
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """Read what a checkpoint says of itself: version, phones, config, resolved, store, step.
+    """Read what a checkpoint says of itself: version, phones, config, store, step and so on.
 
     Raises:
         InputError: the file is missing, is no checkpoint, or is not one of ours.
