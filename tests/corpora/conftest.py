@@ -1,14 +1,22 @@
 """Small libriphone folders, laid out as the course hands them out, and a store of each corpus."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from phoneme_lightning.corpora.assemble import prepare_recordings
+from phoneme_lightning.corpora.folder import folder_recipe
 from phoneme_lightning.corpora.libriphone import prepare_libriphone
+from phoneme_lightning.corpora.librispeech import librispeech_recipe
 from phoneme_lightning.corpora.spoken import prepare_spoken
 from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.corpora.timit import timit_recipe
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests here share recordings.py
+from recordings import write_folder, write_librispeech, write_timit
 
 
 class LibriphoneFolder:
@@ -63,3 +71,25 @@ def libriphone_store(tmp_path_factory):
 def spoken_store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spoken")
     return FrameStore(prepare_spoken(folder / "store", minutes=3, workers=2))
+
+
+@pytest.fixture(scope="session")
+def timit_store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("timit")
+    recipe = timit_recipe(write_timit(root / "source"))
+    return FrameStore(prepare_recordings(recipe, root / "store", workers=1, strict=True))
+
+
+@pytest.fixture(scope="session")
+def librispeech_store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("librispeech")
+    recipe = librispeech_recipe(write_librispeech(root / "source"))
+    return FrameStore(prepare_recordings(recipe, root / "store", workers=1, strict=True))
+
+
+@pytest.fixture(scope="session")
+def folder_store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("folder")
+    source = write_folder(root / "source")
+    recipe = folder_recipe(source, phones=source / "phones.yaml")
+    return FrameStore(prepare_recordings(recipe, root / "store", workers=1, strict=True))

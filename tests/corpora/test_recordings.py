@@ -1,0 +1,261 @@
+"""Corpora of recordings: what their folders become, in parts, in parallel, and with damage."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import textgrid, write_folder, write_librispeech, write_sound, write_timit
+
+from phoneme_lightning.corpora.alignment import read_alignment
+from phoneme_lightning.corpora.assemble import assemble, prepare_recordings
+from phoneme_lightning.corpora.audio import SAMPLE_RATE, frame_count
+from phoneme_lightning.corpora.check import check_store
+from phoneme_lightning.corpora.folder import folder_recipe
+from phoneme_lightning.corpora.librispeech import librispeech_recipe
+from phoneme_lightning.corpora.pieces import pieces_of
+from phoneme_lightning.corpora.sound import read_audio
+from phoneme_lightning.corpora.splits import complete_splits
+from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.corpora.timit import timit_recipe
+from phoneme_lightning.errors import InputError
+from phoneme_lightning.phones import PHONES, TIMIT_39, TIMIT_48, TIMIT_61, TIMIT_TO_39, TIMIT_TO_48
+
+SAMPLES = Path(os.environ.get("PHONEME_SAMPLES", "nowhere"))
+
+
+def rows(file):
+    with file.open(newline="", encoding="utf-8") as lines:
+        return [tuple(row.values()) for row in csv.DictReader(lines)]
+
+
+def same_bytes(one, other):
+    files = sorted(path.name for path in one.iterdir())
+    assert files == sorted(path.name for path in other.iterdir())
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
+
+
+def test_timit_folds_as_lee_and_hon_did():
+    assert (len(TIMIT_61), len(TIMIT_48), len(TIMIT_39)) == (61, 48, 39)
+    groups = "sil cl vcl epi,el l,en n,sh zh,ao aa,ih ix,ah ax"
+    for group in groups.split(","):
+        assert len({TIMIT_TO_39[phone] for phone in group.split()}) == 1
+    assert [symbol for symbol in TIMIT_61 if TIMIT_TO_48[symbol] is None] == ["q"]
+
+
+@pytest.mark.parametrize("phones", [61, 48, 39])
+def test_timit_is_labelled_in_one_inventory_and_scored_in_39(tmp_path, phones):
+    source = write_timit(tmp_path / "source")
+    recipe = timit_recipe(source, phones=phones)
+    store = FrameStore(prepare_recordings(recipe, tmp_path / "store", workers=1))
+    assert len(store.phones) == phones
+    assert set(store.scored_phones) == set(TIMIT_39)
+    utterance = store[store.ids.index("fcjf0-sx10")]
+    intervals = read_alignment(source / "dr1-fcjf0" / "sx10.phn")
+    for frame, label in enumerate(utterance.labels):
+        centre = (160 * frame + 200) / SAMPLE_RATE
+        symbol = next(x.symbol for x in intervals if x.begin <= centre < x.end)
+        expected = symbol if phones == 61 else TIMIT_TO_48[symbol]
+        if phones == 39 and expected:
+            expected = TIMIT_TO_39[expected]
+        assert (store.phones[label] if label >= 0 else None) == expected
+        if expected and symbol != "q":
+            assert store.scored_phones[store.fold[label]] == TIMIT_TO_39[TIMIT_TO_48[symbol]]
+
+
+def test_the_whole_of_timit_has_its_own_test_and_leaves_sa_out(tmp_path):
+    source = write_timit(tmp_path / "source", whole=True)
+    store = FrameStore(prepare_recordings(timit_recipe(source), tmp_path / "store", workers=1))
+    for scheme in store.schemes:
+        speakers = {
+            name: {store.speakers[p] for p in store.split(scheme, name)}
+            for name in ("train", "validation", "test")
+        }
+        train = {"fcjf0", "mcpm0", "fdaw0"}
+        assert speakers == {"train": train, "validation": {"faks0"}, "test": {"mdab0"}}
+    assert {name.split("-")[1] for name in store.ids} == {"sx10", "si20"}
+    assert len(timit_recipe(source, sa=True).takes) == len(timit_recipe(source).takes) * 3 / 2
+
+
+def test_librispeech_reads_lines_and_textgrids(tmp_path, librispeech_store):
+    assert librispeech_store.phones == PHONES
+    source = write_librispeech(tmp_path / "source", grids=True)
+    (source / "aligned" / "1-2-3.TextGrid").write_text("of no recording")
+    recipe = librispeech_recipe(source, labels=source / "aligned")
+    assert recipe.settings["labels_without_recording"] == 1
+    store = FrameStore(prepare_recordings(recipe, tmp_path / "store", workers=1, strict=True))
+    heard = {store.phones[label] for label in np.unique(store.labels) if label >= 0}
+    assert heard == {"SIL", "AH", "IY", "S", "SPN"}
+
+
+@pytest.mark.parametrize("folder", ["train-clean-100", "dev-clean", "test-other"])
+def test_librispeechs_folders_say_what_is_test(tmp_path, folder):
+    source = write_librispeech(tmp_path / "source")
+    (source / "LibriSpeech").rename(source / folder)
+    part = {"train": "train", "dev": "validation", "test": "test"}[folder.split("-")[0]]
+    assert {take.part for take in librispeech_recipe(source).takes} == {part}
+
+
+def test_a_folder_is_mapped_by_its_yaml(folder_store):
+    assert folder_store.phones == ("SIL", "a", "sh")
+    assert set(folder_store.speakers) == {"anna", "bea", "cleo"}
+    assert set(np.unique(folder_store.labels)) == {-1, 0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("phones: {a: a}", r"says nothing of .*'' \(\d+ times\)"),
+        ("phones: {a: [a, t], b: t}", "'t' stands for more than one phone"),
+        ("phones: {a: no}", "put what YAML reads"),
+        ("phones: {a: a}\nspeaker: '('", "no regular expression"),
+        ("phones: {a: a}\ntiers: x", "may hold tier:"),
+        ("phones: [a", "cannot be read"),
+    ],
+)
+def test_a_map_that_cannot_be_used_is_one_line(tmp_path, rules, said):
+    source = write_folder(tmp_path / "source")
+    (source / "phones.yaml").write_text(rules)
+    with pytest.raises(InputError, match=said):
+        folder_recipe(source, phones=source / "phones.yaml")
+
+
+def test_without_a_map_the_symbols_are_the_phones(tmp_path):
+    recipe = folder_recipe(write_folder(tmp_path / "source"))
+    assert set(recipe.phones) == {"SIL", "a", "sil", "t", "ʃ"}
+
+
+def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
+    source = tmp_path / "source"
+    whole = textgrid(phones=[(0, 0.4, ""), (0.4, 0.8, "a")])
+    grids = {
+        "beyond": textgrid(phones=[(0, 2.0, "a")]),
+        "gap": textgrid(phones=[(0, 0.3, ""), (0.5, 0.8, "a")]),
+        "overlap": textgrid(phones=[(0, 0.5, ""), (0.3, 0.8, "a")]),
+        "tierless": textgrid(words=[(0, 0.8, "a")], letters=[(0, 0.8, "a")]),
+    }
+    names = ["empty", "notes", "nan", "short", "stereo", "telephone", "good", "fine", *grids]
+    for name in names:
+        write_sound(source / "anna" / f"{name}.wav", subtype="FLOAT")
+        path = source / "anna" / f"{name}.TextGrid"
+        path.write_text(grids.get(name, whole), encoding="utf-8")
+    (source / "anna" / "empty.wav").write_bytes(b"")
+    (source / "anna" / "notes.wav").write_text("to do")
+    write_sound(source / "anna" / "short.wav", seconds=0.02)
+    write_sound(source / "anna" / "stereo.wav", channels=2)
+    write_sound(source / "anna" / "telephone.wav", rate=8_000)
+    sound = bytearray((source / "anna" / "nan.wav").read_bytes())
+    sound[-4:] = np.float32(np.nan).tobytes()
+    (source / "anna" / "nan.wav").write_bytes(sound)
+    out = prepare_recordings(folder_recipe(source), tmp_path / "store", workers=1, max_bad=1.0)
+    store = FrameStore(out)
+    assert set(store.ids) == {f"anna-{x}" for x in ("fine", "gap", "good", "stereo", "telephone")}
+    why = {name.removeprefix("anna-"): reason for name, _, reason in rows(out / "quarantine.csv")}
+    for name, reason in {
+        **{"empty": "empty", "notes": "not audio", "nan": "holds NaN", "short": "too short"},
+        **{"beyond": "times beyond the sound", "overlap": "bad TextGrid", "tierless": "tier miss"},
+    }.items():
+        assert why.pop(name).startswith(reason)
+    assert not why
+    remarks = dict(rows(out / "remarks.csv"))
+    assert remarks["anna-gap"].startswith("gaps: 20 frames")
+    assert remarks["anna-stereo"].startswith("2 channels")
+    assert remarks["anna-telephone"].startswith("8000 samples a second")
+    assert len(remarks) == 3
+    with pytest.raises(InputError, match="7 of 12 utterances are bad"):
+        prepare_recordings(folder_recipe(source), tmp_path / "other", workers=1)
+
+
+def test_shards_in_any_order_and_processes_give_the_same_bytes(tmp_path):
+    recipe = timit_recipe(write_timit(tmp_path / "source"), sa=True)
+    whole = prepare_recordings(recipe, tmp_path / "whole", workers=1)
+    assert same_bytes(whole, prepare_recordings(recipe, tmp_path / "pool", workers=2))
+    prepare_recordings(recipe, tmp_path / "out", shard=(2, 2), workers=1)
+    with pytest.raises(InputError, match=r"2 of the 3 pieces .* the first is number 1"):
+        assemble(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    prepare_recordings(recipe, tmp_path / "out", shard=(1, 2), workers=1)
+    assert same_bytes(whole, assemble(tmp_path / "out"))
+    assert check_store(whole) == []
+    assert not pieces_of(tmp_path / "out").exists()
+
+
+def test_what_is_there_is_kept_and_what_changed_is_made_again(tmp_path):
+    source = write_timit(tmp_path / "source")
+    out = tmp_path / "out"
+    prepare_recordings(timit_recipe(source), out, shard=(1, 1), workers=1)
+    made = {path.name: path.stat().st_mtime_ns for path in pieces_of(out).glob("*.npz")}
+    (source / "dr1-mzzz0" / "sx10.phn").write_text("0 12800 iy\n")
+    prepare_recordings(timit_recipe(source), out, shard=(1, 1), workers=1)
+    again = {path.name: path.stat().st_mtime_ns for path in pieces_of(out).glob("*.npz")}
+    assert len(made) == len(again) == 2
+    assert len(made.items() & again.items()) == 1
+    store = FrameStore(assemble(out))
+    labels = store[store.ids.index("mzzz0-sx10")].labels
+    assert {store.phones[label] for label in labels} == {"iy"}
+
+
+def test_an_interrupt_leaves_whole_pieces_to_go_on_with(tmp_path):
+    recipe = timit_recipe(write_timit(tmp_path / "source"))
+    out, program = tmp_path / "out", tmp_path / "program.py"
+    program.write_text(f"""
+import time
+from functools import partial
+from pathlib import Path
+from phoneme_lightning.corpora import pieces, timit
+
+def slow(take, seconds, frames, *, label):
+    time.sleep(0.5)
+    return label(take, seconds, frames)
+
+if __name__ == "__main__":
+    recipe = timit.timit_recipe(Path({str(tmp_path / "source")!r}))
+    object.__setattr__(recipe, "label", partial(slow, label=recipe.label))
+    pieces.prepare_pieces(recipe, Path({str(out)!r}), workers=1)
+""")
+    process = subprocess.Popen([sys.executable, str(program)], stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(pieces_of(out).glob("*.npz")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    made = list(pieces_of(out).glob("*.npz"))
+    assert len(made) == 1
+    before = made[0].stat().st_mtime_ns
+    prepare_recordings(recipe, out, shard=(1, 1), workers=1)
+    assert made[0].stat().st_mtime_ns == before
+    whole = prepare_recordings(recipe, tmp_path / "whole", workers=1)
+    assert same_bytes(whole, assemble(out))
+
+
+def test_splits_of_the_corpus_stand_and_others_are_drawn_by_speaker():
+    speakers = [f"s{number % 5}" for number in range(40)]
+    drawn = complete_splits(speakers, [""] * 40)
+    for rows_of in drawn.values():
+        assert (rows_of == 2).sum() == 8
+        assert len({x for x, split in zip(speakers, rows_of, strict=True) if split == 2}) == 1
+    own = ["train", "validation", "test", "train"]
+    assert complete_splits(["a", "b", "c", "d"], own)["speaker"].tolist() == [0, 1, 2, 0]
+    assert sorted(complete_splits(["a"] * 9, [""] * 9)["utterance"])[-1] == 2
+    with pytest.raises(InputError, match="2 utterances can be used"):
+        complete_splits(["a", "b"], ["", ""])
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="PHONEME_SAMPLES names no folder of real samples")
+def test_real_samples_agree_with_the_rule_of_frames(tmp_path):
+    takes = librispeech_recipe(SAMPLES / "librispeech-sample").takes
+    assert takes
+    for take in takes:
+        with take.labels.open() as file:
+            file.seek(take.at)
+            frames = len(file.readline().split()) - 1
+        assert frame_count(len(read_audio(take.audio))) == frames
+    recipe = timit_recipe(SAMPLES / "timit-sample")
+    store = FrameStore(prepare_recordings(recipe, tmp_path / "store", workers=2, strict=True))
+    assert len(set(store.speakers)) == 12
+    assert (np.asarray(store.labels) >= 0).mean() > 0.98
+    assert check_store(store.path) == []

@@ -1,0 +1,150 @@
+"""read_audio: what it makes of every kind of sound, and what it says of what is none."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from recordings import RATE, write_sound
+
+from phoneme_lightning.corpora.sound import (
+    BadSound,
+    oddities,
+    read_audio,
+    seconds_of,
+    stream_audio,
+)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "NIST", "AIFF"])
+def test_samples_come_back_whatever_they_are_stored_as(tmp_path, form, subtype):
+    if not soundfile.check_format(form, subtype):
+        pytest.skip(f"there is no {form} of {subtype}")
+    path = tmp_path / "x"
+    written = write_sound(path, format=form, subtype=subtype)
+    read = read_audio(path)
+    assert read.dtype == np.float32
+    np.testing.assert_allclose(read, written[:, 0], atol=2**-15)
+    assert oddities(path) == []
+
+
+def test_channels_are_averaged_and_that_is_told(tmp_path):
+    written = write_sound(tmp_path / "x.wav", channels=2, subtype="FLOAT")
+    np.testing.assert_allclose(read_audio(tmp_path / "x.wav"), written.mean(axis=1), atol=1e-6)
+    assert oddities(tmp_path / "x.wav") == ["2 channels: averaged"]
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_another_rate_is_brought_to_16_kilohertz_at_the_same_pitch(tmp_path, rate):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(2 * rate) / rate), rate)
+    read = read_audio(path)
+    assert abs(len(read) - 2 * RATE) <= 1
+    assert np.abs(np.fft.rfft(read[:RATE])).argmax() == 1_000
+    assert bool(oddities(path)) == (rate < RATE)
+    assert seconds_of(path) == 2
+
+
+@pytest.mark.parametrize("rate", [RATE, 22_050])
+def test_blocks_end_to_end_are_the_whole(tmp_path, rate):
+    write_sound(tmp_path / "x.wav", rate=rate, seconds=2.3)
+    blocks = list(stream_audio(tmp_path / "x.wav", 0.37))
+    assert len(blocks) == 7
+    assert max(map(len, blocks)) < 0.5 * RATE
+    np.testing.assert_array_equal(np.concatenate(blocks), read_audio(tmp_path / "x.wav"))
+
+
+def wav(length=None):
+    """Give a wav file's bytes, the header's length as a program writes it that does not know."""
+    file = io.BytesIO()
+    soundfile.write(file, np.linspace(-0.5, 0.5, 8_000), RATE, format="WAV")
+    data = bytearray(file.getvalue())
+    if length is not None:
+        data[40:44] = length.to_bytes(4, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("length", [None, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_pipe_is_read_to_its_end(length):
+    read, write = os.pipe()
+    sender = threading.Thread(target=lambda: os.fdopen(write, "wb").write(wav(length)))
+    sender.start()
+    with os.fdopen(read, "rb") as pipe:
+        assert len(read_audio(pipe)) == 8_000
+    sender.join()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"a poem" * 99, "not audio"),
+        (wav()[:20], "not audio"),
+        (wav()[:44], "without a sample|cut off"),
+        (wav()[:9_000], "cut off"),
+    ],
+)
+def test_what_cannot_be_used_is_told_by_name_and_reason(tmp_path, content, reason):
+    (tmp_path / "odd.wav").write_bytes(content)
+    with pytest.raises(BadSound, match=rf"odd\.wav: ({reason})") as told:
+        read_audio(tmp_path / "odd.wav")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("ending", [".flac", ".sph"])
+def test_other_formats_that_are_cut_off_are_told(tmp_path, ending):
+    path = tmp_path / f"x{ending}"
+    write_sound(path, format="FLAC" if ending == ".flac" else "NIST", subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:-3_000])
+    with pytest.raises(BadSound, match="cut off or damaged"):
+        read_audio(path)
+
+
+def test_missing_sound_and_sound_of_no_numbers_are_told(tmp_path):
+    with pytest.raises(BadSound, match=r"x\.wav: no such file"):
+        read_audio(tmp_path / "x.wav")
+    samples = np.zeros(RATE)
+    samples[8_000] = np.nan
+    soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(BadSound, match=r"NaN or infinity \(at 0\.50 s\)"):
+        read_audio(tmp_path / "x.wav")
+
+
+@given(st.integers(0, 60), st.binary(min_size=1, max_size=8), st.integers(0, 16_044))
+def test_any_bytes_are_sound_or_refused(place, patch, end):
+    data = bytearray(wav())
+    data[place : place + len(patch)] = patch
+    with suppress(BadSound):
+        read = read_audio(io.BytesIO(bytes(data[:end])))
+        assert read.ndim == 1
+        assert np.isfinite(read).all()
+
+
+def test_ten_hours_take_no_more_memory_than_a_minute(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(10), RATE, subtype="PCM_16")
+    size = 2 * RATE * 36_000
+    header = bytearray(path.read_bytes()[:44])
+    header[4:8], header[40:44] = (36 + size).to_bytes(4, "little"), size.to_bytes(4, "little")
+    with path.open("wb") as file:
+        file.write(header)
+        file.truncate(44 + size)  # a hole: no room on the disk
+    program = f"""
+import resource
+from phoneme_lightning.corpora.sound import stream_audio
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+samples = sum(map(len, stream_audio({str(path)!r}, 60.0)))
+print(samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    samples, kilobytes = map(int, done.stdout.split())
+    assert samples == RATE * 36_000
+    assert kilobytes < 60_000
