@@ -24,6 +24,9 @@ NETS = {
 }
 """What `PhonemeCLI` does, in its words."""
 
+OTHERS = ("ensemble", "transcribe", "export")
+"""What loads PyTorch too, but is not LightningCLI's."""
+
 
 def main() -> NoReturn:
     """Run the command `phoneme-cli` and leave the process."""
@@ -45,10 +48,14 @@ def _run() -> int | None:
         return _run_net()
     arguments = build_parser().parse_args()
     if arguments.subcommand is None:
-        raise InputError(f"subcommand is missing: give {', '.join(NETS)}, ensemble or info")
+        raise InputError(f"subcommand is missing: give {', '.join((*NETS, *OTHERS))} or info")
     set_environment()
     if arguments.subcommand == "ensemble":
         _run_ensemble(arguments)
+    elif arguments.subcommand == "transcribe":
+        return _run_transcribe(arguments)
+    elif arguments.subcommand == "export":
+        _run_export(arguments)
     else:
         from phoneme_lightning.training.info import info
 
@@ -95,9 +102,37 @@ def _run_ensemble(arguments: Namespace) -> None:
     )
 
 
+def _run_transcribe(arguments: Namespace) -> int:
+    from phoneme_lightning.inference.transcribe import transcribe
+    from phoneme_lightning.training.run import exit_on_sigterm
+
+    gc.freeze()
+    gc.enable()
+    exit_on_sigterm()
+    return transcribe(
+        arguments.words,
+        formats=arguments.formats or ["textgrid"],
+        out=arguments.out,
+        phones=arguments.phones,
+        plot=arguments.plot,
+        overwrite=arguments.overwrite,
+    )
+
+
+def _run_export(arguments: Namespace) -> None:
+    from phoneme_lightning.inference.export.folder import export
+    from phoneme_lightning.training.run import exit_on_sigterm, show_on_screen
+
+    gc.freeze()
+    gc.enable()
+    show_on_screen()
+    exit_on_sigterm()
+    export(arguments.checkpoint, out=arguments.out, onnx=arguments.onnx)
+
+
 def build_parser() -> CommandParser:
-    """Build the parser of `ensemble` and `info`, the bare help, and mistyped subcommands."""
-    names = ",".join((*NETS, "ensemble", "info"))
+    """Build the parser of what needs no LightningCLI, the bare help, and mistyped subcommands."""
+    names = ",".join((*NETS, *OTHERS, "info"))
     parser = CommandParser(
         prog="phoneme-cli",
         usage=f"%(prog)s [-h] [-c CONFIG] [--print_config [=flags]] {{{names}}} ...",
@@ -123,6 +158,8 @@ def build_parser() -> CommandParser:
     for name, text in NETS.items():
         commands.add_parser(name, help=text)
     _add_ensemble(commands)
+    _add_transcribe(commands)
+    _add_export(commands)
     text = "Say what runs on this machine: device, precision, fast paths."
     info = commands.add_parser("info", help=text, description=text)
     info.add_argument("--json", dest="as_json", action="store_true", help="print a JSON object")
@@ -162,6 +199,58 @@ def _add_ensemble(commands: "_SubParsersAction[CommandParser]") -> None:
         dest="root",
         metavar="FOLDER",
         help="folder of the frame stores (default: that of each fit)",
+    )
+
+
+def _add_transcribe(commands: "_SubParsersAction[CommandParser]") -> None:
+    text = "Say which phones recordings hold, and when."
+    parser = commands.add_parser("transcribe", help=text, description=text)
+    parser.add_argument(
+        "words",
+        metavar="CKPT|SOUND",
+        nargs="+",
+        help="weights of fits, each ending in .ckpt (several are averaged); then recordings, "
+        "folders of them, or - for a wav file on standard input, whose transcript goes to "
+        "standard output",
+    )
+    parser.add_argument(
+        "--format",
+        dest="formats",
+        action="append",
+        choices=["textgrid", "ctm", "json", "csv"],
+        help="what to write (default: textgrid, which Praat opens); may be given several times",
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where transcripts go (default: transcripts)"
+    )
+    parser.add_argument(
+        "--phones",
+        metavar="FILE",
+        help="what decodes (default: phones.json beside the first weights, where `ensemble "
+        "--decode` leaves it)",
+    )
+    parser.add_argument(
+        "--plot",
+        action="store_true",
+        help="draw spectrogram, phones and their probabilities, of 20 seconds at most",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write over transcripts that are there"
+    )
+
+
+def _add_export(commands: "_SubParsersAction[CommandParser]") -> None:
+    text = "Write a net as a folder that works without this package: ONNX, safetensors, JSON."
+    parser = commands.add_parser("export", help=text, description=text)
+    parser.add_argument("checkpoint", metavar="CKPT", help="weights of a fit")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where it goes (default: export, in the run's folder)"
+    )
+    parser.add_argument(
+        "--no-onnx",
+        dest="onnx",
+        action="store_false",
+        help="leave out the ONNX graph, and what it needs to be installed",
     )
 
 

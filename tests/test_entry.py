@@ -55,8 +55,10 @@ def test_the_bare_help_says_what_the_whole_parser_does(whole):
     said = {choice.dest: choice.help for choice in action._choices_actions}
     assert said.pop("info")
     assert said.pop("ensemble")
+    assert said.pop("transcribe")
+    assert said.pop("export")
     assert said == {name: one.description for name, one in commands_of(whole).items()}
-    assert {"ensemble", "info", *said} == action.choices.keys()
+    assert {"ensemble", "export", "info", "transcribe", *said} == action.choices.keys()
 
 
 @pytest.mark.parametrize(
@@ -65,9 +67,10 @@ def test_the_bare_help_says_what_the_whole_parser_does(whole):
         (["--help"], "usage: phoneme-cli"),
         (["-c", "some.yaml", "-h"], "usage: phoneme-cli"),
         (["info", "--help"], "usage: phoneme-cli info"),
-        ([], "error: subcommand is missing: give fit, validate, test, predict, ensemble or"),
+        ([], "error: subcommand is missing: give fit, validate, test, predict, ensemble, "),
         (["fitt", "--config", "some.yaml"], "error: argument subcommand: invalid choice: 'fitt'"),
         (["ensemble", "--help"], "usage: phoneme-cli ensemble"),
+        (["transcribe", "--help"], "usage: phoneme-cli transcribe"),
         (["ensemble", "--decode"], "error: the following arguments are required: CKPT"),
         (["info", "--jsn"], "error: unrecognized arguments: --jsn (see phoneme-cli --help)"),
     ],
@@ -97,6 +100,7 @@ def test_what_needs_no_net_is_answered_without_pytorch(words, said, monkeypatch,
         (["tset", "fit"], False),
         (["info"], False),
         (["ensemble", "best.ckpt"], False),
+        (["transcribe", "best.ckpt", "fit.wav"], False),
         ([], False),
     ],
 )

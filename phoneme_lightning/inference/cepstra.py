@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,14 +30,22 @@ FRAMES_AT_ONCE = 6_000
 class Spool:
     """Rows of equal shape that grow in a temporary file instead of in memory.
 
+    Leaving its context closes the file; what `rows` gave stays.
+
     Args:
         dtype: of the numbers.
         shape: of a row.
     """
 
     def __init__(self, dtype: Any, *shape: int) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (it goes with the last who looks)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
         self._dtype, self._shape = np.dtype(dtype), shape
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self._file.close()
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows."""
@@ -110,16 +118,15 @@ def cepstra_of(name: str, blocks: Iterable[np.ndarray]) -> Cepstra:
     Raises:
         BadSound: it is shorter than a frame.
     """
-    samples, spool = 0, Spool(np.float32, COEFFICIENTS)
-    rest = np.empty(0, dtype=np.float32)
-    for block in blocks:
-        samples += len(block)
-        known = np.concatenate([rest, block])
-        spool.append(mfcc(known))
-        rest = known[SHIFT_SAMPLES * frame_count(len(known)) :]
-    if samples < FRAME_SAMPLES:
-        ms = 1000 / SAMPLE_RATE
-        raise BadSound(
-            name, "shorter than a frame", f"{samples * ms:.3g} of {FRAME_SAMPLES * ms:g} ms"
-        )
-    return Cepstra(spool.rows(), samples / SAMPLE_RATE)
+    samples, rest = 0, np.empty(0, dtype=np.float32)
+    with Spool(np.float32, COEFFICIENTS) as spool:
+        for block in blocks:
+            samples += len(block)
+            known = np.concatenate([rest, block])
+            spool.append(mfcc(known))
+            rest = known[SHIFT_SAMPLES * frame_count(len(known)) :]
+        if samples < FRAME_SAMPLES:
+            ms = 1000 / SAMPLE_RATE
+            there = f"{samples * ms:.3g} of {FRAME_SAMPLES * ms:g} ms"
+            raise BadSound(name, "shorter than a frame", there)
+        return Cepstra(spool.rows(), samples / SAMPLE_RATE)

@@ -126,7 +126,7 @@ def hear(nets: Sequence[Net], cepstra: Cepstra) -> Iterator[np.ndarray]:
     Yields:
         (frames, classes), float32, natural logarithms.
     """
-    at_once = EVALUATION_FRAMES_PER_BATCH // CHUNK_FRAMES
+    at_once = max(1, EVALUATION_FRAMES_PER_BATCH // CHUNK_FRAMES)
     whole = chunks(len(cepstra))
     for place in range(0, len(whole), at_once):
         parts = whole[place : place + at_once]

@@ -66,8 +66,9 @@ def test_memory_does_not_grow_with_the_recording(monkeypatch):
 
 def test_a_spool_gives_back_what_went_in():
     for rows in ([], [[1, 2]], [[1, 2], [3, 4], [5, 6]]):
-        spool = Spool(np.uint8, 2)
-        for row in rows:
-            spool.append(np.array([row]))
-        assert spool.rows().tolist() == rows
-        assert spool.rows().shape == (len(rows), 2)
+        with Spool(np.uint8, 2) as spool:
+            for row in rows:
+                spool.append(np.array([row]))
+            found = spool.rows()
+        assert found.tolist() == rows
+        assert found.shape == (len(rows), 2)
