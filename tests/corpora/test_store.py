@@ -15,6 +15,7 @@ from phoneme_lightning.corpora.splits import draw_splits
 from phoneme_lightning.corpora.store import SPLITS, FrameStore
 from phoneme_lightning.corpora.writer import StoreWriter
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.phones import PHONES
 
 
 @given(st.data(), st.lists(st.integers(1, 30), min_size=2, max_size=8), st.integers(1, 13))
@@ -127,7 +128,7 @@ def share_a_speaker(splits):
         ("features.npy", lambda a: a[:-1], "features.npy: ("),
         ("features.npy", lambda a: a.astype(np.float64), "features.npy: ("),
         ("labels.npy", put(7, 41), "labels.npy: frame 7 is 41"),
-        ("labels.npy", put(0, -1), "labels.npy: train of"),
+        ("labels.npy", put(slice(100), -1), "labels.npy: train of"),  # all of an utterance
         ("offsets.npy", put(0, 1), "offsets.npy: from 1 to"),
         ("offsets.npy", put(3, 0), "offsets.npy: utterance 2 has no frame"),
         ("splits.npy", put((0, 2), 3), "splits.npy: an utterance is in none of"),
@@ -197,3 +198,31 @@ def test_a_store_comes_back_if_a_kill_came_between_the_renames(tiny_store):
     with StoreWriter(tiny_store.path, coefficients=13):
         pass  # the next prepare fails as well
     assert check_store(tiny_store.path) == []
+
+
+def test_a_store_names_its_phones_and_as_what_they_are_scored(tmp_path):
+    with StoreWriter(tmp_path / "store", coefficients=1) as writer:
+        for name in "abc":
+            writer.add(name, "x", np.zeros((4, 1)), np.array([-1, 0, 1, 2]))
+        splits = np.array([0, 1, 2])
+        writer.finish(
+            corpus="few",
+            splits={"utterance": splits},
+            settings={},
+            counts={},
+            phones=("sil", "ih", "ix"),
+            scored_as={"ix": "ih"},
+        )
+    store = FrameStore(tmp_path / "store")
+    assert store.phones == ("sil", "ih", "ix")
+    assert store.scored_phones == ("sil", "ih")
+    assert store.fold.tolist() == [0, 1, 1]
+    assert store.has_labels(np.array([1]))
+    assert check_store(store.path) == []
+    manifest = json.loads((store.path / "manifest.json").read_text())
+    manifest["scored_as"]["iy"] = "ih"
+    (store.path / "manifest.json").write_text(json.dumps(manifest))
+    assert check_store(store.path) == ["manifest.json: scored_as names iy, of no class"]
+    del manifest["phones"], manifest["scored_as"]  # as older stores are
+    (store.path / "manifest.json").write_text(json.dumps(manifest))
+    assert FrameStore(store.path).phones == FrameStore(store.path).scored_phones == PHONES
