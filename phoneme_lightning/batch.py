@@ -59,9 +59,11 @@ def keep_only_(features: Tensor, kept: Tensor) -> Tensor:
 def _by_bits(features: Tensor) -> bool:
     """Whether to clear bits: -1 keeps all of a number's, 0 none.
 
-    On a CPU choosing by a mask that is spread over a few coefficients takes longer.
+    On a CPU choosing by a mask that is spread over a few coefficients takes longer. An exported
+    graph chooses: ONNX cannot see a float's bits.
     """
-    return features.device.type == "cpu" and features.dtype == torch.float32
+    on_cpu = features.device.type == "cpu" and features.dtype == torch.float32
+    return on_cpu and not torch.compiler.is_exporting()
 
 
 @dataclass(frozen=True, eq=False)

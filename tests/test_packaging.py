@@ -34,8 +34,9 @@ def names_of(requirements):
 
 def test_every_library_that_is_imported_is_declared_and_in_an_extra_only_where_it_is_late():
     core = names_of(PROJECT["dependencies"])
-    late = names_of(PROJECT["optional-dependencies"]["dashboard"])
-    extra = names_of(PROJECT["optional-dependencies"]["workspaces"])
+    optional = PROJECT["optional-dependencies"]
+    late = names_of(optional["dashboard"] + optional["export"])
+    extra = names_of(optional["workspaces"])
     whole = PACKAGE / "sweep/report/wandb_blocks.py"  # is itself imported late, by `publish` alone
     distributions = packages_distributions()
     undeclared = set()

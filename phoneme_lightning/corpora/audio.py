@@ -13,6 +13,7 @@ __all__ = [
     "frame_centres",
     "frame_count",
     "mfcc",
+    "mfcc_options",
     "normalise",
     "resample",
 ]
@@ -50,6 +51,18 @@ def resample(samples: np.ndarray, rate: float) -> np.ndarray:
     return resampled
 
 
+def mfcc_options() -> knf.MfccOptions:
+    """Give the settings of `mfcc`, all others being Kaldi's own."""
+    options = knf.MfccOptions()
+    options.frame_opts.samp_freq = SAMPLE_RATE
+    options.frame_opts.frame_length_ms = 1000 * FRAME_SAMPLES / SAMPLE_RATE
+    options.frame_opts.frame_shift_ms = 1000 * SHIFT_SAMPLES / SAMPLE_RATE
+    options.frame_opts.dither = 0  # its random numbers would differ from call to call
+    options.num_ceps = COEFFICIENTS
+    options.use_energy = False
+    return options
+
+
 def mfcc(samples: np.ndarray) -> np.ndarray:
     """Compute mel-frequency cepstra as Kaldi's recipes do: c0, not the energy, comes first.
 
@@ -59,14 +72,7 @@ def mfcc(samples: np.ndarray) -> np.ndarray:
     Returns:
         (frames, 13), float32; no frame of fewer than FRAME_SAMPLES samples.
     """
-    options = knf.MfccOptions()
-    options.frame_opts.samp_freq = SAMPLE_RATE
-    options.frame_opts.frame_length_ms = 1000 * FRAME_SAMPLES / SAMPLE_RATE
-    options.frame_opts.frame_shift_ms = 1000 * SHIFT_SAMPLES / SAMPLE_RATE
-    options.frame_opts.dither = 0  # its random numbers would differ from call to call
-    options.num_ceps = COEFFICIENTS
-    options.use_energy = False
-    computer = knf.OnlineMfcc(options)
+    computer = knf.OnlineMfcc(mfcc_options())
     computer.accept_waveform(SAMPLE_RATE, samples * 32768)  # Kaldi counts in int16's units
     computer.input_finished()
     frames = [computer.get_frame(frame) for frame in range(computer.num_frames_ready)]

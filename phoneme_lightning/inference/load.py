@@ -12,7 +12,7 @@ from phoneme_lightning.data.module import input_features
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
 
-__all__ = ["load_classifier"]
+__all__ = ["build_classifier", "load_classifier"]
 
 
 def load_classifier(checkpoint: str | Path) -> tuple[PhonemeClassifier, dict[str, Any]]:
@@ -34,10 +34,16 @@ def load_classifier(checkpoint: str | Path) -> tuple[PhonemeClassifier, dict[str
     if "num_features" in inspect.signature(kind).parameters:
         arguments = backbone.setdefault("init_args", {})
         arguments["num_features"] = input_features(config["data"]["deltas"])
+    classifier = build_classifier(settings)
+    weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
+    classifier.load_state_dict(weights)
+    return classifier.eval(), config
+
+
+def build_classifier(settings: dict[str, Any]) -> PhonemeClassifier:
+    """Build a classifier with new weights from the `model` of a config."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(PhonemeClassifier, "model")
     built = parser.instantiate(parser.parse_object({"model": settings}))
     classifier: PhonemeClassifier = built.model
-    weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
-    classifier.load_state_dict(weights)
-    return classifier.eval(), config
+    return classifier

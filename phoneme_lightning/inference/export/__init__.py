@@ -1,0 +1,1 @@
+"""A trained net as files that need nothing of this package."""
