@@ -173,8 +173,7 @@ class PhonemeCLI(LightningCLI):
             self._instantiate_classes()
 
     def _instantiate_classes(self) -> None:
-        if self.subcommand == "fit" and not self.checkpoint:
-            take_phones(self._settings)
+        take_phones(self._settings)
         super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -284,9 +283,10 @@ class PhonemeCLI(LightningCLI):
             if best.is_file():
                 if not self.model.val_metrics.confusion.any():  # resumed after its last step
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
-                write_confusion(self.folder, self.model.val_metrics.confusion.cpu().numpy())
+                metrics, store = self.model.val_metrics, self.datamodule.store
+                write_confusion(self.folder, metrics.confusion.cpu().numpy(), store.scored_phones)
                 if self.run_settings.pictures:
-                    pictures = draw_fit(self.folder, self.model.val_metrics, self.datamodule.store)
+                    pictures = draw_fit(self.folder, metrics, store)
             if self.run_settings.test_after_fit and best.is_file():
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"

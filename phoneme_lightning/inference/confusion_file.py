@@ -1,38 +1,46 @@
 """What a fit confused at its last validation, as a file, for reports that come later."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from phoneme_lightning.phones import NUM_PHONES
+from phoneme_lightning.phones import PHONES
 
 __all__ = ["read_confusion", "write_confusion"]
 
 FILE = "confusion-validation.csv"
 
 
-def write_confusion(folder: Path, counts: np.ndarray) -> None:
+def write_confusion(folder: Path, counts: np.ndarray, phones: Sequence[str] = PHONES) -> None:
     """Write a confusion matrix.
 
     Args:
         folder: the run's.
-        counts: (41, 41), frames, rows true, columns predicted, in the numbering of the phones.
+        counts: (classes, classes), frames, rows true, columns predicted.
+        phones: the names of the classes; where they are not ours, the first line tells them.
     """
-    np.savetxt(folder / FILE, counts, fmt="%d", delimiter=",")
+    names = "" if tuple(phones) == PHONES else json.dumps(list(phones))
+    np.savetxt(folder / FILE, counts, fmt="%d", delimiter=",", header=names, encoding="utf-8")
 
 
-def read_confusion(folder: Path) -> np.ndarray | None:
+def read_confusion(folder: Path, phones: Sequence[str] = PHONES) -> np.ndarray | None:
     """Read what a run confused at its last validation.
 
     Args:
         folder: the run's.
+        phones: the names of the classes.
 
     Returns:
-        (41, 41), frames, rows true, columns predicted; None where it is not there, or not whole.
+        (classes, classes), frames, rows true, columns predicted; None where it is not there, not
+        whole, or of other phones.
     """
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
+        names = json.loads(lines.pop(0)[1:]) if lines and lines[0][:1] == "#" else list(PHONES)
         counts = np.array([[int(cell) for cell in line.split(",")] for line in lines])
     except (OSError, ValueError):
         return None
-    return counts if counts.shape == (NUM_PHONES, NUM_PHONES) else None
+    whole = counts.shape == (len(phones), len(phones)) and names == list(phones)
+    return counts if whole else None

@@ -164,7 +164,7 @@ def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str,
     ids = store.ids
     rows = metrics.utterances.tolist()
     write_utterances(folder, ((ids[row], frames, right) for row, frames, right in rows))
-    write_confusion(folder, metrics.confusion.numpy())
+    write_confusion(folder, metrics.confusion.numpy(), store.scored_phones)
     draw_fit(folder, metrics, store)
     what = "decoded validation" if "decoder" in about else "validation"
     shown = (f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in scores.items())

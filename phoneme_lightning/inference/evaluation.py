@@ -46,8 +46,9 @@ class Evaluation:
         seen = self.trainer.validate(
             self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
         )[0]
-        write_confusion(self.folder, self.model.val_metrics.confusion.cpu().numpy())
-        draw_fit(self.folder, self.model.val_metrics, self.data.store)
+        metrics, store = self.model.val_metrics, self.data.store
+        write_confusion(self.folder, metrics.confusion.cpu().numpy(), store.scored_phones)
+        draw_fit(self.folder, metrics, store)
         seen = {name: value for name, value in seen.items() if name != "step"}
         record = {"checkpoint": checkpoint, "precision": self.precision, **seen}
         text = json.dumps(record, indent=2)

@@ -18,7 +18,7 @@ def take_phones(settings: Any) -> None:
     """Set `model.num_classes` to the phones of the corpus, unless a person gave another number.
 
     Args:
-        settings: the config of a new fit, changed in place.
+        settings: the config, changed in place.
     """
     model, data = settings.model, settings.data
     if model.num_classes == NUM_PHONES:
