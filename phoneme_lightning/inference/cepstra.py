@@ -105,7 +105,8 @@ class Cepstra:
         Returns:
             (end - begin, 39), float32.
         """
-        return (self._with_deltas(begin, end) - self._mean) * self._scale
+        normalised: Tensor = (self._with_deltas(begin, end) - self._mean) * self._scale
+        return normalised
 
 
 def cepstra_of(name: str, blocks: Iterable[np.ndarray]) -> Cepstra:
