@@ -67,7 +67,7 @@ def _what(about: dict[str, Any], scored: int) -> str:
         classes += f", scored as {scored}"
     return (
         f"A classifier that gives each frame of speech, 25 ms long and every 10 ms, the "
-        f"probabilities of {classes}. Its backbone is a {kind}; it has "
+        f"probabilities of {classes}. Backbone: {kind}. It has "
         f"{about['parameters']:,} parameters, was trained for {about['step']:,} steps by "
         f"phoneme-lightning {about['version']}, and calculates in fp32."
     )

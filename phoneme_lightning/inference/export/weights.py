@@ -24,14 +24,15 @@ def net_settings(classifier: PhonemeClassifier, config: dict[str, Any]) -> dict[
 
 def write_weights(classifier: PhonemeClassifier, path: Path) -> None:
     """Write the weights of the backbone and of the linear layer on it, under PyTorch's names."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {
         name: tensor.contiguous()
         for name, tensor in classifier.state_dict().items()
         if name.startswith(("backbone.", "head."))
     }
-    save_file(weights, path, metadata={"format": "pt"})
+    # (Its `save_file` leaves a file that nobody else may read.)
+    path.write_bytes(save(weights, metadata={"format": "pt"}))
 
 
 def load_exported(folder: str | Path) -> PhonemeClassifier:
