@@ -107,7 +107,8 @@ def _fill(
     if (checkpoint.with_name(DECODER)).is_file():
         shutil.copy(checkpoint.with_name(DECODER), folder)
     corpus, manifest = _corpus(record)
-    scores = measured(run, checkpoint, record["step"])
+    scored = dict.fromkeys(about["scored_as"].get(phone, phone) for phone in about["phones"])
+    scores = measured(run, checkpoint, record["step"], tuple(scored))
     (folder / CARD).write_text(model_card(about, corpus, manifest, scores), encoding="utf-8")
     names = {file.name for file in folder.iterdir()}
     (folder / README).write_text(readme(names), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from phoneme_lightning.inference.confusion_file import read_confusion
+from phoneme_lightning.phones import PHONES
 
 __all__ = ["Measured", "measured"]
 
@@ -32,20 +34,23 @@ class Measured:
     by_phone: dict[str, float | None]
 
 
-def measured(run: Path | None, checkpoint: Path, step: int) -> Measured:
+def measured(
+    run: Path | None, checkpoint: Path, step: int, phones: Sequence[str] = PHONES
+) -> Measured:
     """Read what `validate`, `test` and the fit itself left about a checkpoint.
 
     Args:
         run: the folder of its run; None: it stands in none.
         checkpoint: a .ckpt file.
         step: optimizer steps after which it was saved.
+        phones: as which it is scored.
     """
     if run is None:
         return Measured({}, {}, None, {})
     stored = _about(run / "validation.json", checkpoint)
     validation = _scores(stored, "val/") or _scores(_row(run / "metrics.csv", step), "val/")
     test = _about(run / "test.json", checkpoint)
-    confusion = read_confusion(run)
+    confusion = read_confusion(run, phones)
     if confusion is not None:
         # A fit leaves that of its last validation, which need not be this checkpoint's.
         accuracy = np.trace(confusion) / max(1, confusion.sum())
