@@ -15,12 +15,17 @@ Found = Mapping[str, Mapping[str, Any]]
 
 
 def best_single(found: Found) -> str:
-    """Name the best model that is one net, not decoded, and did not hear the test's features."""
-    return [
+    """Name the best model that is one net, not decoded, and did not hear the test's features.
+
+    Returns:
+        Its name; "" where there is none.
+    """
+    single = [
         name
         for name, one in found.items()
         if len(one["nets"]) == 1 and "decoder" not in one and "pseudo" not in name
-    ][-1]
+    ]
+    return single[-1] if single else ""
 
 
 def pairs(found: Found) -> list[tuple[str, str]]:
