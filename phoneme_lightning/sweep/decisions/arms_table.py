@@ -8,6 +8,7 @@ from rich.table import Table
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.decisions.comparison import Comparison, compare
+from phoneme_lightning.sweep.decisions.fits import fit_folders
 from phoneme_lightning.sweep.decisions.intervals import Interval
 from phoneme_lightning.sweep.decisions.side import find_side
 from phoneme_lightning.sweep.design import read_design
@@ -26,6 +27,8 @@ def compare_arms(name: str, root: Path) -> list[Comparison]:
     Raises:
         InputError: there is no such round or arm, or no other arm has completed a trial.
     """
+    if fit_folders(Path(name)):
+        raise InputError(f"{name} has no arms to set beside each other: give two, A and B")
     side = find_side(name, root)
     done = {one.arm for one in find_side(str(side.path), root).searched}
     named = dict.fromkeys(row.arm for row in read_design(RoundFolder(side.path).design))
