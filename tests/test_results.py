@@ -142,6 +142,7 @@ def test_what_is_not_whole_or_of_other_weights_is_refused_in_a_line(tmp_path):
         (run, wider): "differ in model.backbone.init_args.hidden_size",
         (run, elsewhere): "data.split speaker and others",
         (lone,): "no fit has ended",
+        (tmp_path,): "holds no run",
     }
     for runs, told in refused.items():
         with pytest.raises(InputError, match=told):
