@@ -99,6 +99,10 @@ def _shares(checkpoints: Sequence[str], weights: Sequence[float] | None) -> list
         raise InputError(
             f"--weight gives {len(given)} numbers for {len(checkpoints)} checkpoints: give one each"
         )
+    files = [Path(checkpoint).resolve() for checkpoint in checkpoints]
+    if len(set(files)) < len(files):
+        twice = next(file for file in files if files.count(file) > 1)
+        raise InputError(f"{twice} is named twice: name it once, and say by --weight what it counts")
     if not all(np.isfinite(given)) or min(given) < 0 or sum(given) == 0:
         raise InputError(f"--weight is {given}: give numbers from 0 up, not all 0")
     return [weight / sum(given) for weight in given]
