@@ -102,7 +102,7 @@ def _shares(checkpoints: Sequence[str], weights: Sequence[float] | None) -> list
     files = [Path(checkpoint).resolve() for checkpoint in checkpoints]
     if len(set(files)) < len(files):
         twice = next(file for file in files if files.count(file) > 1)
-        raise InputError(f"{twice} is named twice: name it once, and say by --weight what it counts")
+        raise InputError(f"{twice} is named twice: name it once; --weight says what it counts")
     if not all(np.isfinite(given)) or min(given) < 0 or sum(given) == 0:
         raise InputError(f"--weight is {given}: give numbers from 0 up, not all 0")
     return [weight / sum(given) for weight in given]
