@@ -1,6 +1,5 @@
 """Several nets as one, decoded if asked: validation scored, the test split predicted."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +11,10 @@ import torch
 from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.module import PhonemeDataModule
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.cross_fit import cross_fit
 from phoneme_lightning.inference.decoding import learn_phones, viterbi
 from phoneme_lightning.inference.members import Member, check_members, log_probabilities
-from phoneme_lightning.inference.reports import draw_fit, report_test, write_prediction
+from phoneme_lightning.inference.reports import report_test, report_validation, write_prediction
 from phoneme_lightning.training.environment import git_state
 from phoneme_lightning.training.metrics import PhoneMetrics
 from phoneme_lightning.training.run import (
@@ -156,16 +154,10 @@ def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str,
     """Leave in a folder what a run's test leaves: scores, confusions, the prediction."""
     metrics, store = _score(data, "validation", paths), data.store
     scores = {f"val/{name}": float(value) for name, value in metrics.compute().items()}
-    text = json.dumps(about | scores, indent=2)
-    (folder / "validation.json").write_text(text + "\n", encoding="utf-8")
     ids = store.ids
     rows = metrics.utterances.tolist()
     write_utterances(folder, ((ids[row], frames, right) for row, frames, right in rows))
-    write_confusion(folder, metrics.confusion.numpy())
-    draw_fit(folder, metrics)
-    what = "decoded validation" if "decoder" in about else "validation"
-    shown = (f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in scores.items())
-    say(f"{what}: " + "  ".join(shown))
+    report_validation(folder, metrics, about, scores)
     write_prediction(folder, data, paths)
     if data.test_has_labels:
         tested = _score(data, "test", paths)

@@ -24,11 +24,14 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
-from phoneme_lightning.training.trainer import Precision, allow_tf32, resolve_precision
+from phoneme_lightning.training.trainer import (
+    AUTOCAST,
+    Precision,
+    allow_tf32,
+    resolve_precision,
+)
 
 __all__ = ["Member", "check_members", "log_probabilities"]
-
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass(frozen=True)

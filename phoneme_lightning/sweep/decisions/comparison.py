@@ -112,7 +112,7 @@ def say_interval(interval: Interval) -> str:
     """Say an interval in a line."""
     if interval.low is None or interval.high is None:
         return f"luck of {interval.luck}: no interval, {interval.told}"
-    return f"luck of {interval.luck}: {interval.low:+.4f} to {interval.high:+.4f} ({interval.told})"
+    return f"luck of {interval.luck}: {interval.span} ({interval.told})"
 
 
 def say_cost(cost: Cost) -> str:
