@@ -6,7 +6,6 @@ from typing import Any
 
 from phoneme_lightning.sweep.decisions.comparison import compare
 from phoneme_lightning.sweep.decisions.fits import find_fits
-from phoneme_lightning.sweep.decisions.intervals import Interval
 
 __all__ = ["best_single", "differences", "pairs"]
 
@@ -15,12 +14,17 @@ Found = Mapping[str, Mapping[str, Any]]
 
 
 def best_single(found: Found) -> str:
-    """Name the best model that is one net, not decoded, and did not hear the test's features."""
-    return [
+    """Name the best model that is one net, not decoded, and did not hear the test's features.
+
+    Returns:
+        Its name; "" where there is none.
+    """
+    single = [
         name
         for name, one in found.items()
         if len(one["nets"]) == 1 and "decoder" not in one and "pseudo" not in name
-    ][-1]
+    ]
+    return single[-1] if single else ""
 
 
 def pairs(found: Found) -> list[tuple[str, str]]:
@@ -55,14 +59,8 @@ def differences(found: Found, kept: Path, title: Callable[[str], str]) -> list[s
         assert ours is not None  # a summary stands beside runs
         assert theirs is not None
         told = compare(ours, theirs)
-        by = {one.luck: _say(one) for one in told.intervals}
+        by = {one.luck: one.span for one in told.intervals}
         lucks = (by[luck] for luck in ("utterances", "speakers", "seeds"))
         cells = (f"{title(a)} - {title(b)}", f"{told.difference:+.4f}", *lucks)
         lines.append(f"| {' | '.join(cells)} |")
     return lines if lines[2:] else ["There are no two to compare yet."]
-
-
-def _say(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return "-"
-    return f"{interval.low:+.4f} to {interval.high:+.4f}"

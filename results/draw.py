@@ -109,7 +109,9 @@ def _finish(axes: Any) -> None:
 
 
 def draw(kept: Path = KEPT, images: Path = IMAGES) -> None:
-    """Draw both, where there is a model."""
-    if read_kept(kept):
+    """Draw both, each where there is a model for it."""
+    names = read_kept(kept)
+    if names:
         draw_curves(kept, images / "recipes-curves.png")
+    if any("-" not in name for name in names):
         draw_phones(kept, images / "recipes-phones.png")

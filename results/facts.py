@@ -53,10 +53,12 @@ def nets_of(run: Path) -> list[Path]:
     """Give the folders of the fits that a run is made of: its own, or those of an ensemble.
 
     Raises:
-        InputError: a net of an ensemble is not where it was.
+        InputError: it is no run, or a net of an ensemble is not where it was.
     """
     if (run / "config.yaml").is_file():
         return [run]
+    if not (run / "validation.json").is_file():
+        raise InputError(f"{run} holds no run: give the folder of a fit or of an ensemble")
     commanded = run if (run / "command.txt").is_file() else run.parent
     here = Path(folder_of_command(commanded))
     nets = [(here / name).parents[1] for name in read_json(run / "validation.json")["checkpoints"]]

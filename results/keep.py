@@ -42,8 +42,10 @@ def keep(name: str, runs: Sequence[Path], kept: Path = KEPT) -> None:
         kept: folder of all models.
 
     Raises:
-        InputError: a run is not whole, or two have the same seed.
+        InputError: the name is a path, a run is not whole, or two have the same seed.
     """
+    if not re.fullmatch(r"\w[\w-]*", name):
+        raise InputError(f"{name} is no name of a model: give NAME RUN [RUN ...], such as crnn")
     seeds = [seed_of(run) for run in runs]
     if len(set(seeds)) < len(seeds):
         raise InputError(f"{name} has runs of the same seed ({seeds}): give one of each")

@@ -11,6 +11,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from phoneme_lightning.sweep.findings.diagnose import diagnose, write_findings
+from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.leaderboard import arm_rows
 from phoneme_lightning.sweep.opening import load_round
@@ -54,6 +56,7 @@ def keep(source: RoundFolder) -> None:
                 told = json.loads((attempt / name).read_text(encoding="utf-8"))
                 told = {key: value for key, value in told.items() if key not in OF_A_MACHINE}
                 (into / name).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    write_findings(kept, diagnose(read_evidence(kept)))  # without what was taken out
 
 
 def _leaders(source: RoundFolder) -> set[str]:

@@ -142,6 +142,7 @@ def test_what_is_not_whole_or_of_other_weights_is_refused_in_a_line(tmp_path):
         (run, wider): "differ in model.backbone.init_args.hidden_size",
         (run, elsewhere): "data.split speaker and others",
         (lone,): "no fit has ended",
+        (tmp_path,): "holds no run",
     }
     for runs, told in refused.items():
         with pytest.raises(InputError, match=told):
@@ -154,6 +155,16 @@ def test_what_is_not_whole_or_of_other_weights_is_refused_in_a_line(tmp_path):
     with pytest.raises(InputError, match=r"no prediction\.csv"):
         keep("net", [run], kept)
     assert not kept.exists()
+
+
+def test_a_run_in_place_of_the_name_is_refused_and_stays(tmp_path):
+    from keep import keep
+
+    one, two = (write_fit(tmp_path / f"s{seed}", [80, 80, 60, 60], seed=seed) for seed in (0, 1))
+    for name in (str(one), "runs/net", "..", ""):
+        with pytest.raises(InputError, match="no name of a model: give NAME RUN"):
+            keep(name, [two], tmp_path / "kept")
+    assert (one / "prediction.csv").is_file()
 
 
 def test_metrics_are_thinned_but_for_validation(tmp_path):
@@ -223,6 +234,18 @@ def test_the_differences_are_those_of_the_claims(kept):
     # The decoded one was seed 1, whose 282 right frames become 284; both seeds' mean is 281.
     [line] = re.findall(r"^\| CRNN, decoded - CRNN \| (\S+) \| .* \| - \|$", page, re.M)
     assert line == "+0.0050"
+
+
+def test_models_may_be_kept_in_any_order(tmp_path):
+    from draw import draw
+    from keep import keep
+    from tables import fill
+
+    runs = [write_fit(tmp_path / f"s{seed}", [80, 80, 60, 60], seed=seed) for seed in (0, 1)]
+    keep("ensemble-decoded", [write_ensemble(tmp_path / "both", [84, 82, 62, 61], runs)], tmp_path)
+    assert "There are no two to compare yet" in fill(PARTS, tmp_path)
+    draw(tmp_path, tmp_path)
+    assert not (tmp_path / "recipes-phones.png").exists()
 
 
 def test_a_table_says_what_is_apart_and_what_holders_of_the_labels_filled_in(kept):

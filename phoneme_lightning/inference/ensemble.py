@@ -1,6 +1,5 @@
 """Several nets as one, decoded if asked: validation scored, the test split predicted."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +11,10 @@ import torch
 from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.module import PhonemeDataModule
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.cross_fit import cross_fit
 from phoneme_lightning.inference.decoding import learn_phones
 from phoneme_lightning.inference.members import Member, check_members, log_probabilities
-from phoneme_lightning.inference.reports import draw_fit, report_test, write_prediction
+from phoneme_lightning.inference.reports import report_test, report_validation, write_prediction
 from phoneme_lightning.inference.saved_decoder import SavedDecoder
 from phoneme_lightning.inference.viterbi import viterbi
 from phoneme_lightning.training.environment import git_state
@@ -104,6 +102,10 @@ def _shares(checkpoints: Sequence[str], weights: Sequence[float] | None) -> list
         raise InputError(
             f"--weight gives {len(given)} numbers for {len(checkpoints)} checkpoints: give one each"
         )
+    files = [Path(checkpoint).resolve() for checkpoint in checkpoints]
+    if len(set(files)) < len(files):
+        twice = next(file for file in files if files.count(file) > 1)
+        raise InputError(f"{twice} is named twice: name it once; --weight says what it counts")
     if not all(np.isfinite(given)) or min(given) < 0 or sum(given) == 0:
         raise InputError(f"--weight is {given}: give numbers from 0 up, not all 0")
     return [weight / sum(given) for weight in given]
@@ -159,16 +161,10 @@ def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str,
     """Leave in a folder what a run's test leaves: scores, confusions, the prediction."""
     metrics, store = _score(data, "validation", paths), data.store
     scores = {f"val/{name}": float(value) for name, value in metrics.compute().items()}
-    text = json.dumps(about | scores, indent=2)
-    (folder / "validation.json").write_text(text + "\n", encoding="utf-8")
     ids = store.ids
     rows = metrics.utterances.tolist()
     write_utterances(folder, ((ids[row], frames, right) for row, frames, right in rows))
-    write_confusion(folder, metrics.confusion.numpy(), store.scored_phones)
-    draw_fit(folder, metrics, store)
-    what = "decoded validation" if "decoder" in about else "validation"
-    shown = (f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in scores.items())
-    say(f"{what}: " + "  ".join(shown))
+    report_validation(folder, store, metrics, about, scores)
     write_prediction(folder, data, paths)
     if data.test_has_labels:
         tested = _score(data, "test", paths)

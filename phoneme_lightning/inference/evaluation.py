@@ -1,6 +1,5 @@
 """Trained weights over a whole split: validate, predict, test."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,10 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from phoneme_lightning.data import PhonemeDataModule
-from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.reports import (
     CollectPredictions,
-    draw_fit,
     report_test,
+    report_validation,
     write_prediction,
 )
 from phoneme_lightning.training.classifier import PhonemeClassifier
@@ -46,17 +44,9 @@ class Evaluation:
         seen = self.trainer.validate(
             self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
         )[0]
-        metrics, store = self.model.val_metrics, self.data.store
-        write_confusion(self.folder, metrics.confusion.cpu().numpy(), store.scored_phones)
-        draw_fit(self.folder, metrics, store)
-        seen = {name: value for name, value in seen.items() if name != "step"}
-        record = {"checkpoint": checkpoint, "precision": self.precision, **seen}
-        text = json.dumps(record, indent=2)
-        (self.folder / "validation.json").write_text(text + "\n", encoding="utf-8")
-        shown = (
-            f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in seen.items()
-        )
-        say("validation: " + "  ".join(shown))
+        scores = {name: value for name, value in seen.items() if name != "step"}
+        about = {"checkpoint": checkpoint, "precision": self.precision}
+        report_validation(self.folder, self.data.store, self.model.val_metrics, about, scores)
 
     def predict(self, checkpoint: str) -> None:
         """Write prediction.csv."""

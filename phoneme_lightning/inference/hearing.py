@@ -16,15 +16,13 @@ from phoneme_lightning.inference.cepstra import Cepstra
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
-from phoneme_lightning.training.trainer import Precision, allow_tf32, resolve_precision
+from phoneme_lightning.training.trainer import AUTOCAST, Precision, allow_tf32, resolve_precision
 
 __all__ = ["Chunk", "Net", "calculating", "chunks", "hear"]
 
 CHUNK_FRAMES = 2_000
 CONTEXT_FRAMES = 300
 """Frames each side of a chunk that are heard with it: 3 s."""
-
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @contextmanager

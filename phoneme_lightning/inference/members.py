@@ -24,7 +24,10 @@ from phoneme_lightning.inference.hearing import calculating
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
-from phoneme_lightning.training.trainer import Precision, resolve_precision
+from phoneme_lightning.training.trainer import (
+    Precision,
+    resolve_precision,
+)
 
 __all__ = ["Member", "check_members", "log_probabilities"]
 

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from lightning.pytorch import Callback
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.inference.baselines import linear_probe, silence_share
+from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.pictures import plot_confusion, plot_curves
 from phoneme_lightning.inference.scores import split_score
 from phoneme_lightning.inference.submission import write_submission
 from phoneme_lightning.training.metrics import PhoneMetrics, phone_accuracy
 from phoneme_lightning.training.run import say
 
-__all__ = ["CollectPredictions", "draw_fit", "report_test", "write_prediction"]
+__all__ = ["CollectPredictions", "draw_fit", "report_test", "report_validation", "write_prediction"]
 
 
 class CollectPredictions(Callback):
@@ -82,6 +84,31 @@ def write_prediction(
     write_submission(path, (predictions[p] for p in positions.tolist()), frames)
     say(f"prediction: {path}, {frames:,} frames of {len(positions):,} test utterances")
     return path
+
+
+def report_validation(
+    folder: Path,
+    store: FrameStore,
+    metrics: PhoneMetrics,
+    about: Mapping[str, Any],
+    scores: Mapping[str, float],
+) -> None:
+    """Keep and say the scores of the validation split; draw what is confused.
+
+    Args:
+        folder: gets validation.json, confusion-validation.csv and its picture.
+        store: the corpus.
+        metrics: as the validation loop filled it.
+        about: what validation.json says beside the scores.
+        scores: by their names, val/frame_accuracy and so on.
+    """
+    write_confusion(folder, metrics.confusion.cpu().numpy(), store.scored_phones)
+    draw_fit(folder, metrics, store)
+    text = json.dumps({**about, **scores}, indent=2)
+    (folder / "validation.json").write_text(text + "\n", encoding="utf-8")
+    shown = (f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in scores.items())
+    what = "decoded validation" if "decoder" in about else "validation"
+    say(f"{what}: " + "  ".join(shown))
 
 
 def report_test(

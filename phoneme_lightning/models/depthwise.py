@@ -10,6 +10,10 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 __all__ = ["DepthwiseConvolution"]
 
+FEW_CHANNELS = 16
+"""With so many or fewer, wide kernels over such an image never come to an end in bf16: oneDNN makes
+their code for ever (PyTorch 2.15)."""
+
 
 class DepthwiseConvolution(nn.Conv1d):
     """A convolution over time of each channel by itself, which keeps the number of frames.
@@ -28,7 +32,7 @@ class DepthwiseConvolution(nn.Conv1d):
     def forward(self, inputs: Tensor) -> Tensor:
         """Convolve (batch, frames, channels), with zeros before the first and after the last."""
         assert self.bias is not None
-        if inputs.device.type == "cpu":
+        if inputs.device.type == "cpu" and self.in_channels > FEW_CHANNELS:
             mixed: Tensor = OverImages.apply(inputs, self.weight, self.bias)
             return mixed
         padding = self.kernel_size[0] // 2

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from phoneme_lightning.errors import InputError
 from phoneme_lightning.models.base import Backbone
 from phoneme_lightning.models.cnn import residual_blocks
 from phoneme_lightning.models.recurrent import BidirectionalRNN
@@ -29,6 +30,9 @@ class RNN(Backbone):
         convolutions: residual blocks of a convolution over 5 frames each, as in the CNN, between
             that map and the first layer. They need the map: where `projection` names no size, it
             is hidden_size.
+
+    Raises:
+        InputError: convolutions is negative.
     """
 
     def __init__(
@@ -42,6 +46,10 @@ class RNN(Backbone):
         convolutions: int = 0,
     ) -> None:
         super().__init__(num_features, output_dim=2 * hidden_size)
+        if convolutions < 0:
+            raise InputError(
+                f"model.backbone.init_args.convolutions is {convolutions}: give 0 (none) or more"
+            )
         if convolutions and projection is None:
             projection = hidden_size
         self.projection = (

@@ -119,8 +119,11 @@ def draw_share(strength: float) -> float:
         The larger of the two shares: an utterance stays mostly itself. It comes from PyTorch's
         generator of the host, which each step seeds anew.
     """
-    share = torch.distributions.Beta(strength, strength).sample().item()
-    return max(share, 1.0 - share)
+    # A gamma variable of a small shape underflows, and two zeros would mix most of all; its
+    # logarithm, made of one of shape + 1 and a uniform one (Marsaglia, Tsang 2000), does not.
+    shape = torch.full((2,), strength, dtype=torch.float64)
+    logs = torch._standard_gamma(shape + 1).log() + torch.rand_like(shape).log() / shape
+    return float(logs.softmax(0).max())
 
 
 def mix_utterances(batch: Batch, share: float) -> tuple[Batch, Tensor]:

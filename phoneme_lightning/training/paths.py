@@ -2,14 +2,10 @@
 
 import os
 
-import torch
-
 from phoneme_lightning.models.recurrent_precision import recurrent_dtype
-from phoneme_lightning.training.trainer import resolve_precision
+from phoneme_lightning.training.trainer import AUTOCAST, resolve_precision
 
 __all__ = ["fast_paths"]
-
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def fast_paths(device_type: str) -> dict[str, str]:

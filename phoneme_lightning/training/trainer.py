@@ -9,6 +9,7 @@ from lightning.pytorch.accelerators import Accelerator, CUDAAccelerator
 from phoneme_lightning.errors import InputError
 
 __all__ = [
+    "AUTOCAST",
     "TRAINER_DEFAULTS",
     "PhonemeTrainer",
     "Precision",
@@ -31,6 +32,9 @@ TRAINER_DEFAULTS = {
 }
 
 Precision = Literal["auto", "bf16-mixed", "16-mixed", "32-true"]
+
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+"""Precision -> what autocast calculates in; nothing for 32-true."""
 
 
 def resolve_precision(precision: Precision, accelerator: str | Accelerator = "auto") -> Precision:

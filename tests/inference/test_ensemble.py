@@ -170,6 +170,11 @@ def test_weights_that_are_none_are_refused(fit, weights, said):
         ensemble([fit(), fit(12)], weights=weights)
 
 
+def test_a_net_that_is_named_twice_is_refused(fit):
+    with pytest.raises(InputError, match="is named twice"):
+        ensemble([fit(), fit()])
+
+
 def test_the_corpus_is_found_from_elsewhere_and_where_it_was_moved(
     fit, place, tmp_path, monkeypatch
 ):

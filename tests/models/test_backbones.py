@@ -224,6 +224,7 @@ def test_the_trunk_is_torchvisions_resnet18() -> None:
     ("make", "key"),
     [
         (lambda: CRNN(num_features=40), "num_features is 40"),
+        (lambda: RNN(convolutions=-1), "convolutions is -1"),
         (lambda: CNN(kernel_size=4), "kernel_size is 4"),
         (lambda: Transformer(kernel_size=4), "kernel_size is 4"),
         (lambda: Transformer(dim=36, num_heads=4), "dim is 36"),

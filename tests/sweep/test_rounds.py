@@ -150,8 +150,12 @@ def test_a_running_trial_that_is_cancelled_ends_and_can_be_taken_back(place, slo
     folder = place.rounds / "slow"
     driver = place.start("run", slow)
     trial = "p000-constant-s0"
-    wait_for(lambda: (folder / "trials" / trial / "attempt-1/checkpoints/last.ckpt").exists())
+    attempt = folder / "trials" / trial / "attempt-1"
+    wait_for(lambda: (attempt / "checkpoints/last.ckpt").exists())
+    running = json.loads((attempt / "attempt.json").read_text())["pid"]
+    os.kill(running, signal.SIGSTOP)  # on a crowded machine it would end before it is cancelled
     place.sweep("cancel", "slow", trial)
+    os.kill(running, signal.SIGCONT)
     said, _ = driver.communicate(timeout=120)
     assert driver.returncode == 0, said
     assert f"{trial}: it is cancelled; it ends here" in said

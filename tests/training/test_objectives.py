@@ -143,12 +143,13 @@ def test_the_loss_of_a_mixed_frame_is_that_of_the_mixed_target():
     assert float(weigh(labelled_frames, labellings)) == pytest.approx(count)
 
 
-def test_shares_are_the_larger_halves_of_a_beta_and_come_from_the_seed():
+@pytest.mark.parametrize("strength", [1e-4, 0.4, 8.0])
+def test_shares_are_the_larger_halves_of_a_beta_and_come_from_the_seed(strength):
     torch.manual_seed(0)
-    shares = torch.tensor([draw_share(0.4) for _ in range(4000)])
+    shares = torch.tensor([draw_share(strength) for _ in range(4000)])
     torch.manual_seed(0)
-    assert draw_share(0.4) == shares[0]
-    assert 0.5 <= shares.min() < 0.51
+    assert draw_share(strength) == shares[0]
+    assert shares.min() >= 0.5
     assert shares.max() <= 1
-    variance = 0.25 / (2 * 0.4 + 1)  # of a Beta(a, a)
+    variance = 0.25 / (2 * strength + 1)  # of a Beta(a, a)
     assert float((shares - 0.5).square().mean()) == pytest.approx(variance, rel=0.05)

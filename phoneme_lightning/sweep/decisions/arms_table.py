@@ -8,7 +8,7 @@ from rich.table import Table
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.decisions.comparison import Comparison, compare
-from phoneme_lightning.sweep.decisions.intervals import Interval
+from phoneme_lightning.sweep.decisions.fits import fit_folders
 from phoneme_lightning.sweep.decisions.side import find_side
 from phoneme_lightning.sweep.design import read_design
 from phoneme_lightning.sweep.folder import RoundFolder
@@ -26,6 +26,8 @@ def compare_arms(name: str, root: Path) -> list[Comparison]:
     Raises:
         InputError: there is no such round or arm, or no other arm has completed a trial.
     """
+    if fit_folders(Path(name)):
+        raise InputError(f"{name} has no arms to set beside each other: give two, A and B")
     side = find_side(name, root)
     done = {one.arm for one in find_side(str(side.path), root).searched}
     named = dict.fromkeys(row.arm for row in read_design(RoundFolder(side.path).design))
@@ -57,7 +59,7 @@ def arms_table(comparisons: Sequence[Comparison]) -> Table:
     for column in (first.metric, "difference", *kinds):
         table.add_column(column, justify="right")
     for one in sorted(comparisons, key=lambda one: -one.difference):
-        spans = [_span(interval) for interval in one.intervals]
+        spans = [interval.span for interval in one.intervals]
         table.add_row(
             escape(_arm(one.sides[0])), f"{one.values[0]:.4f}", f"{one.difference:+.4f}", *spans
         )
@@ -66,9 +68,3 @@ def arms_table(comparisons: Sequence[Comparison]) -> Table:
 
 def _arm(side: str) -> str:
     return side.rpartition(":")[2]
-
-
-def _span(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return "-"
-    return f"{interval.low:+.4f} to {interval.high:+.4f}"

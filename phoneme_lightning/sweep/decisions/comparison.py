@@ -112,7 +112,7 @@ def say_interval(interval: Interval) -> str:
     """Say an interval in a line."""
     if interval.low is None or interval.high is None:
         return f"luck of {interval.luck}: no interval, {interval.told}"
-    return f"luck of {interval.luck}: {interval.low:+.4f} to {interval.high:+.4f} ({interval.told})"
+    return f"luck of {interval.luck}: {interval.span} ({interval.told})"
 
 
 def say_cost(cost: Cost) -> str:
@@ -140,7 +140,7 @@ def lines(comparison: Comparison) -> Sequence[str]:
     told.append(f"difference, the first less the second: {one.difference:+.4f}; {ahead}")
     if None not in one.corpora and one.corpora[0] != one.corpora[1]:
         of = " and ".join(map(str, one.corpora))
-        told.append(f"it says nothing of the nets: they were validated on two corpora, {of}")
+        told.append(f"{_doubt(one)}: they were validated on two corpora, {of}")
     told.append("95 % intervals of that difference:")
     told += [f"  {say_interval(interval)}" for interval in one.intervals]
     told += _say_settings(one.settings)
@@ -148,6 +148,15 @@ def lines(comparison: Comparison) -> Sequence[str]:
         if keys:
             told.append(f"{side} has more to set: {', '.join(keys)}")
     return told
+
+
+def _doubt(comparison: Comparison) -> str:
+    """Say what a difference between two corpora is worth."""
+    [utterances] = (one for one in comparison.intervals if one.luck == "utterances")
+    if utterances.low is None:
+        return "it says nothing of the nets"
+    # So it is where one has pseudo-labels, which are for training alone.
+    return "it is one of the nets only if the same utterances have the same labels in both"
 
 
 def _say_settings(settings: dict[str, tuple[Any, Any]] | None) -> list[str]:

@@ -41,6 +41,13 @@ class Interval:
     high: float | None = None
     """Upper end."""
 
+    @property
+    def span(self) -> str:
+        """Both ends for a table; a dash where there are none."""
+        if self.low is None or self.high is None:
+            return "-"
+        return f"{self.low:+.4f} to {self.high:+.4f}"
+
 
 def over_utterances(ours: Sequence[Path], theirs: Sequence[Path], objective: Objective) -> Interval:
     """Draw the utterances of validation anew, the same ones for both sides.

@@ -42,3 +42,9 @@ def test_an_arm_that_is_alone_has_nothing_beside_it(searched):
     with pytest.raises(InputError, match="constant alone has completed") as refused:
         compare_arms("lr", ROOT)
     assert "\n" not in str(refused.value)
+
+
+def test_a_run_alone_is_told_what_it_lacks(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed_everything: 0")
+    with pytest.raises(InputError, match=r"has no arms .* give two"):
+        compare_arms(str(tmp_path), ROOT)

@@ -91,3 +91,15 @@ def test_an_ensemble_is_compared_with_a_fit(tmp_path, capsys):
     assert "utterances: +0.1000 to +0.1000 (3 utterances" in printed
     assert "speakers: +0.1000 to +0.1000 (3 speakers" in printed
     assert "one of the two is no fit and has none" in printed
+
+
+def test_a_corpus_with_more_to_train_on_is_no_reason_to_say_nothing(tmp_path, capsys):
+    for name, accuracy in (("plain", 0.6), ("pseudo", 0.7)):
+        told = {"corpus": {"name": "libriphone", "manifest_sha256": name * 4}}
+        folder = write_fit(tmp_path / name, accuracy)
+        (folder / "environment.json").write_text(json.dumps(told))
+    sides = (str(tmp_path / name) for name in ("pseudo", "plain"))
+    compare(*sides, as_json=False, root=Path("runs/rounds"))
+    printed = capsys.readouterr().out
+    assert "says nothing of the nets" not in printed
+    assert "only if the same utterances have the same labels in both: they were val" in printed
