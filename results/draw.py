@@ -30,6 +30,12 @@ def _runs(kept: Path, name: str) -> list[Path]:
     return sorted(path for path in (kept / name).glob("s*") if path.is_dir())
 
 
+def _counts(run: Path) -> np.ndarray:
+    found = read_confusion(run)
+    assert found is not None  # nothing is kept without
+    return found.counts
+
+
 def draw_curves(kept: Path, path: Path) -> None:
     """Draw the validation accuracy of each fit over the frames that it had seen.
 
@@ -71,7 +77,7 @@ def draw_phones(kept: Path, path: Path) -> None:
         path: the picture.
     """
     counts = {
-        name: np.sum([np.asarray(read_confusion(run)) for run in _runs(kept, name)], axis=0)
+        name: np.sum([_counts(run) for run in _runs(kept, name)], axis=0)
         for name in read_kept(kept)
         if "-" not in name
     }

@@ -153,7 +153,7 @@ def _check_counts(run: Path, accuracy: float) -> None:
     frames, right = (sum(column) for column in zip(*utterances.values(), strict=True))
     for file, share in (
         ("utterances-validation.csv", right / frames),
-        ("confusion-validation.csv", confusion.trace() / confusion.sum()),
+        ("confusion-validation.csv", confusion.counts.trace() / confusion.counts.sum()),
     ):
         if abs(share - accuracy) > SAME:
             raise InputError(

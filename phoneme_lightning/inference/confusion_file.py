@@ -2,15 +2,29 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from phoneme_lightning.phones import PHONES
 
-__all__ = ["read_confusion", "write_confusion"]
+__all__ = ["Confusion", "read_confusion", "write_confusion"]
 
 FILE = "confusion-validation.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """Which phones were taken for which.
+
+    Attributes:
+        counts: (classes, classes), int64, frames, rows true, columns predicted.
+        phones: the names of the classes, as which frames were scored.
+    """
+
+    counts: np.ndarray
+    phones: tuple[str, ...] = PHONES
 
 
 def write_confusion(folder: Path, counts: np.ndarray, phones: Sequence[str] = PHONES) -> None:
@@ -25,16 +39,14 @@ def write_confusion(folder: Path, counts: np.ndarray, phones: Sequence[str] = PH
     np.savetxt(folder / FILE, counts, fmt="%d", delimiter=",", header=names, encoding="utf-8")
 
 
-def read_confusion(folder: Path, phones: Sequence[str] = PHONES) -> np.ndarray | None:
+def read_confusion(folder: Path) -> Confusion | None:
     """Read what a run confused at its last validation.
 
     Args:
         folder: the run's.
-        phones: the names of the classes.
 
     Returns:
-        (classes, classes), frames, rows true, columns predicted; None where it is not there, not
-        whole, or of other phones.
+        The counts and whose they are; None where they are not there, or not whole.
     """
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
@@ -42,5 +54,5 @@ def read_confusion(folder: Path, phones: Sequence[str] = PHONES) -> np.ndarray |
         counts = np.array([[int(cell) for cell in line.split(",")] for line in lines])
     except (OSError, ValueError):
         return None
-    whole = counts.shape == (len(phones), len(phones)) and names == list(phones)
-    return counts if whole else None
+    whole = isinstance(names, list) and counts.shape == (len(names), len(names))
+    return Confusion(counts, tuple(names)) if whole else None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BROAD_CLASSES", "plot_confusion", "plot_curves", "top_confusions"]
+__all__ = ["BROAD_CLASSES", "broad_classes", "plot_confusion", "plot_curves", "top_confusions"]
 
 BROAD_CLASSES: Mapping[str, tuple[str, ...]] = {
     name: tuple(phones.split())
@@ -59,8 +59,12 @@ def top_confusions(
     ]
 
 
-def _group(phones: Sequence[str]) -> dict[str, list[int]]:
-    """Give the classes of each broad class, next to each other those that sound alike."""
+def broad_classes(phones: Sequence[str]) -> dict[str, list[int]]:
+    """Give the classes of each broad class that has any, neighbours sounding alike.
+
+    Args:
+        phones: the names of the classes; those of which nothing is known become "others".
+    """
     order = [phone for members in BROAD_CLASSES.values() for phone in members]
     groups = {
         name: sorted(
@@ -85,7 +89,7 @@ def plot_confusion(confusion: np.ndarray, path: str | Path, phones: Sequence[str
     from matplotlib.figure import Figure
 
     confusion = np.asarray(confusion, dtype=float)
-    groups = _group(phones)
+    groups = broad_classes(phones)
     order = [place for places in groups.values() for place in places]
     ordered = confusion[np.ix_(order, order)]
     totals = ordered.sum(axis=1, keepdims=True)

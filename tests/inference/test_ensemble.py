@@ -106,7 +106,7 @@ def test_the_mean_of_two_nets_is_scored_and_predicted(fit, place, both):
     scores = json.loads((both / "validation.json").read_text())
     frames = int(store.lengths[positions].sum())
     assert scores["val/frame_accuracy"] == pytest.approx(sum(right.values()) / frames)
-    assert read_confusion(both).trace() == sum(right.values())
+    assert read_confusion(both).counts.trace() == sum(right.values())
     assert (scores["checkpoints"], scores["weights"]) == (nets, shares)
     expected = np.concatenate([classes(p) for p in store.split("utterance", "test")])
     assert np.array_equal(read_submission(both / "prediction.csv"), expected)

@@ -50,7 +50,8 @@ def measured(
     stored = _about(run / "validation.json", checkpoint)
     validation = _scores(stored, "val/") or _scores(_row(run / "metrics.csv", step), "val/")
     test = _about(run / "test.json", checkpoint)
-    confusion = read_confusion(run, phones)
+    found = read_confusion(run)
+    confusion = found.counts if found and found.phones == tuple(phones) else None
     if confusion is not None:
         # A fit leaves that of its last validation, which need not be this checkpoint's.
         accuracy = np.trace(confusion) / max(1, confusion.sum())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.confusion_file import read_confusion
+from phoneme_lightning.inference.confusion_file import Confusion, read_confusion
 from phoneme_lightning.sweep.arms import active_spaces
 from phoneme_lightning.sweep.arms import arms as design_arms
 from phoneme_lightning.sweep.decisions.confirmation_file import read_confirmation
@@ -60,9 +60,8 @@ class Evidence:
     """Trial -> what it was trained with, by dotted key: the base configs, and its overrides over
     them. Only trials that have begun are there."""
 
-    confusion: NDArray[np.int64] | None = None
-    """Of the best trial's last validation: (41, 41), frames, rows true, columns predicted, in the
-    numbering of the phones. None where nobody wrote it down."""
+    confusion: Confusion | None = None
+    """Of the best trial's last validation; None where nobody wrote it down."""
 
     parents: Sequence["Evidence"] = ()
     """The round that this one follows from, the one before it, and so on, as far as they are at

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from phoneme_lightning.inference.confusion_file import Confusion
 from phoneme_lightning.inference.pictures import top_confusions
-from phoneme_lightning.phones import PHONES, SILENCE
+from phoneme_lightning.phones import silence_in
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.findings.statistics import wilson
@@ -27,8 +28,8 @@ def phones(evidence: Evidence) -> list[Finding]:
         evidence: the round.
     """
     best = ranked(evidence.trials, evidence.round.objective)[:1]
-    counts = evidence.confusion
-    if not best or counts is None or not counts.sum():
+    confusion = evidence.confusion
+    if not best or confusion is None or not confusion.counts.sum():
         why = f"{best[0].trial}, the best trial, left no" if best else "No trial has left a"
         sentence = f"{why} confusion-validation.csv, so how it does on each phone is not known."
         action = f"phoneme-sweep repro {evidence.round.name} best"
@@ -37,15 +38,17 @@ def phones(evidence: Evidence) -> list[Finding]:
         ]
     trial = best[0].trial
     return [
-        _silence(trial, counts),
-        *_confusions(trial, counts, evidence.round.name),
-        _rare(trial, counts),
+        _silence(trial, confusion),
+        *_confusions(trial, confusion, evidence.round.name),
+        _rare(trial, confusion),
     ]
 
 
-def _silence(trial: str, counts: np.ndarray) -> Finding:
+def _silence(trial: str, confusion: Confusion) -> Finding:
+    counts, silence = confusion.counts, silence_in(confusion.phones)
     frames, right = int(counts.sum()), int(counts.trace())
-    silent, silent_right = int(counts[SILENCE].sum()), int(counts[SILENCE, SILENCE])
+    silent = 0 if silence is None else int(counts[silence].sum())
+    silent_right = 0 if silence is None else int(counts[silence, silence])
     spoken, spoken_right = frames - silent, right - silent_right
     numbers = {
         "trial": trial,
@@ -64,16 +67,19 @@ def _silence(trial: str, counts: np.ndarray) -> Finding:
             f"{_percent(silent_right, silent)}; without silence it gets {spoken_right:,} of "
             f"{spoken:,}, {_percent(spoken_right, spoken)}."
         )
+    elif silence is None:
+        sentence += "None of its phones has a name by which silence is known."
     else:
         sentence += "None of them is silence." if spoken else "All of them are silence."
     return Finding("phones", "info", sentence, numbers, "confusion", playbook="H2")
 
 
-def _confusions(trial: str, counts: np.ndarray, name: str) -> list[Finding]:
+def _confusions(trial: str, confusion: Confusion, name: str) -> list[Finding]:
+    counts, phones = confusion.counts, confusion.phones
     mistakes = int(counts.sum() - counts.trace())
     top = [
-        (true, predicted, int(counts[PHONES.index(true), PHONES.index(predicted)]))
-        for true, predicted, _ in top_confusions(counts, NAMED)
+        (true, predicted, int(counts[phones.index(true), phones.index(predicted)]))
+        for true, predicted, _ in top_confusions(counts, NAMED, phones)
     ]
     if not top:
         return []
@@ -91,12 +97,18 @@ def _confusions(trial: str, counts: np.ndarray, name: str) -> list[Finding]:
     return [Finding("phones", "info", sentence, numbers, "confusion", action, playbook="H2")]
 
 
-def _rare(trial: str, counts: np.ndarray) -> Finding:
+def _rare(trial: str, confusion: Confusion) -> Finding:
+    counts = confusion.counts
     table: dict[str, dict[str, float]] = {}
     for place in np.argsort(counts.sum(axis=1), kind="stable").tolist():
         right, frames = int(counts[place, place]), int(counts[place].sum())
         low, high = wilson(right, frames)
-        table[PHONES[place]] = {"frames": frames, "right": right, "low": low, "high": high}
+        table[confusion.phones[place]] = {
+            "frames": frames,
+            "right": right,
+            "low": low,
+            "high": high,
+        }
     rare = {phone: one for phone, one in table.items() if one["high"] - one["low"] > WIDE}
     numbers = {"trial": trial, "phones": rare or table}
     if not rare:

@@ -176,10 +176,10 @@ def _notes(findings: Sequence[Finding], name: str) -> str:
 
 def _phones(info: ConfusionInfo, findings: Sequence[Finding]) -> str:
     """Give the matrix, the costliest mistakes and the table of phones of the best trial."""
+    silent = "" if info.silence is None else f" and {100 * info.silence:.1f} % silence"
     caption = (
         f"Trial {info.trial}, its last validation: of {info.frames:,} frames "
-        f"{100 * info.accuracy:.1f} % are right and {100 * info.silence:.1f} % silence. "
-        "Phones that sound alike stand together."
+        f"{100 * info.accuracy:.1f} % are right{silent}. Phones that sound alike stand together."
     )
     mistakes = [
         {"true": true, "predicted": predicted, "of all mistakes": f"{100 * share:.1f} %"}

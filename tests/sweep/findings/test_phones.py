@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from phoneme_lightning.inference.confusion_file import write_confusion
+from phoneme_lightning.inference.confusion_file import Confusion, write_confusion
 from phoneme_lightning.phones import NUM_PHONES, PHONES, SILENCE
 from phoneme_lightning.sweep.findings.evidence import read_evidence
 from phoneme_lightning.sweep.findings.phones import phones
@@ -31,7 +31,7 @@ def test_silence_is_told_apart_from_speech(evidence, counts):
     counts[SILENCE] *= 40  # as many frames as all phones
     counts[SILENCE, SILENCE] = 39_040
     counts[SILENCE, T] = 960
-    one, *_ = phones(replace(evidence, confusion=counts))
+    one, *_ = phones(replace(evidence, confusion=Confusion(counts)))
     assert one.verdict == "info"
     assert one.numbers["silence_share"] == pytest.approx(0.5)
     assert one.numbers["accuracy_without_silence"] == pytest.approx((39 * 800 + 1000) / 40_000)
@@ -42,18 +42,18 @@ def test_silence_is_told_apart_from_speech(evidence, counts):
 
 def test_the_costliest_confusion_is_named_with_its_frames(evidence, counts):
     counts[S, Z] = 1234
-    _, one, _ = phones(replace(evidence, confusion=counts))
+    _, one, _ = phones(replace(evidence, confusion=Confusion(counts)))
     assert next(iter(one.numbers["top"].items())) == ("S for Z", 1234)
     assert "S for Z (1,234)" in one.sentence
     assert one.numbers["mistakes"] == 1234 + 40 * 200
 
 
 def test_a_phone_too_rare_to_judge_is_named_with_its_counts(evidence, counts):
-    *_, plenty = phones(replace(evidence, confusion=counts))
+    *_, plenty = phones(replace(evidence, confusion=Confusion(counts)))
     assert plenty.verdict == "ok"
     counts[ZH] = 0
     counts[ZH, ZH], counts[ZH, T] = 3, 9
-    *_, one = phones(replace(evidence, confusion=counts))
+    *_, one = phones(replace(evidence, confusion=Confusion(counts)))
     assert one.verdict == "info"
     assert "ZH (3 of 12 right)" in one.sentence
     assert list(one.numbers["phones"]) == ["ZH"]
@@ -62,8 +62,23 @@ def test_a_phone_too_rare_to_judge_is_named_with_its_counts(evidence, counts):
     assert (rare["low"], rare["high"]) == pytest.approx((0.089, 0.532), abs=1e-3)
 
 
+def test_phones_of_another_corpus_are_called_by_their_own_names(plant, tmp_path):
+    trials = {"p000-all-s0": {"values": {}, "state": "completed", "curve": (0.1, 0.5)}}
+    folder = plant(tmp_path / "one", trials)
+    counts = np.array([[900, 50, 50], [700, 300, 0], [0, 3, 1]])
+    write_confusion(folder.attempt("p000-all-s0", 1), counts, ("pau", "ʃ", "zh"))
+    silence, costly, rare = phones(read_evidence(folder))
+    assert "49.9% of them are silence, of which it gets 90.0%" in silence.sentence
+    assert next(iter(costly.numbers["top"].items())) == ("ʃ for pau", 700)
+    assert "zh (1 of 4 right)" in rare.sentence
+    write_confusion(folder.attempt("p000-all-s0", 1), counts, ("a", "ʃ", "zh"))
+    silence, *_ = phones(read_evidence(folder))
+    assert "None of its phones has a name by which silence is known" in silence.sentence
+    assert silence.numbers["accuracy_without_silence"] == pytest.approx(1201 / 2004)
+
+
 def test_a_net_that_makes_no_mistake_has_none_named(evidence):
-    found = phones(replace(evidence, confusion=np.diag(np.full(NUM_PHONES, 500))))
+    found = phones(replace(evidence, confusion=Confusion(np.diag(np.full(NUM_PHONES, 500)))))
     assert [one.verdict for one in found] == ["info", "ok"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phoneme_lightning.inference.confusion_file import Confusion
 from phoneme_lightning.phones import PHONES
 from phoneme_lightning.sweep.findings.evidence import Evidence
 from phoneme_lightning.sweep.findings.statistics import best_of
@@ -16,7 +17,7 @@ from phoneme_lightning.sweep.records import Measured
 from phoneme_lightning.sweep.report.figures.axis import axis_figure, axis_info, axis_keys
 from phoneme_lightning.sweep.report.figures.best_step import best_step_info
 from phoneme_lightning.sweep.report.figures.budget import budget_info
-from phoneme_lightning.sweep.report.figures.confusion import confusion_info
+from phoneme_lightning.sweep.report.figures.confusion import confusion_figure, confusion_info
 from phoneme_lightning.sweep.report.figures.curves import curves_info, losses_info
 from phoneme_lightning.sweep.report.figures.gradients import gradients_figure, gradients_info
 from phoneme_lightning.sweep.report.figures.importance import importance_figure, importance_info
@@ -308,7 +309,7 @@ def test_phones_are_counted():
     counts = np.zeros((41, 41), dtype=int)
     sil, s, z = (PHONES.index(phone) for phone in ("SIL", "S", "Z"))
     counts[sil, sil], counts[s, s], counts[s, z], counts[z, z], counts[z, s] = 60, 20, 10, 9, 1
-    info = confusion_info("best", counts)
+    info = confusion_info("best", Confusion(counts))
     assert (info.frames, info.accuracy, info.silence) == (100, 0.89, 0.6)
     assert info.top[0] == ("S", "Z", pytest.approx(10 / 11))
     rows = {row.phone: row for row in info.rows}
@@ -320,3 +321,20 @@ def test_phones_are_counted():
     row = info.percent[info.phones.index("S")]
     assert row[info.phones.index("Z")] == pytest.approx(100 / 3)
     assert set(info.percent[info.phones.index("AA")]) == {None}
+
+
+def test_phones_of_another_corpus_stand_by_their_own_names():
+    names = ("zz", "s", "cl", "iy", "pau", "z")  # stops' closures stand with silence
+    counts = np.diag([1, 2, 3, 4, 5, 6])
+    counts[1, 5] = 8
+    info = confusion_info("best", Confusion(counts, names))
+    assert info.phones == ("iy", "s", "z", "cl", "pau", "zz")
+    assert info.groups == (1, 2, 2, 1)
+    assert info.top == (("s", "z", 1.0),)
+    assert info.silence == pytest.approx(5 / 29)
+    assert info.percent[1] == (0, 20, 80, 0, 0, 0)
+    assert {row.phone: row.right for row in info.rows} == dict(zip(names, range(1, 7), strict=True))
+    drawn = confusion_figure(info)
+    assert tuple(drawn.data[0].x) == info.phones
+    assert len(drawn.layout.shapes) == 2 * 3
+    assert confusion_info("best", Confusion(np.eye(2, dtype=int), ("a", "b"))).silence is None

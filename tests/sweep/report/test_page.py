@@ -222,9 +222,14 @@ def test_a_folder_becomes_a_page(evidence, tmp_path, capsys):
     counts = np.diag(np.arange(41))
     run = folder.attempt(best.trial, 1)
     write_confusion(run, counts)
-    assert (read_confusion(run) == counts).all()
+    assert (read_confusion(run).counts == counts).all()
     text = write_report(folder, read_evidence(folder), []).read_text(encoding="utf-8")
     assert 'id="figure-confusion"' in text
+    write_confusion(run, np.diag([7, 8, 9]), ("a:", "ʃ", "<unk>"))
+    text = write_report(folder, read_evidence(folder), []).read_text(encoding="utf-8")
+    assert "each of the 3 phones" in text
+    assert "24 frames 100.0 % are right. Phones that sound alike" in text
+    assert "<unk>" not in text
 
 
 @pytest.mark.parametrize("verdict", ["block", "warn", "unknown", "info", "ok"])

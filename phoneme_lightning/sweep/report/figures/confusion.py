@@ -5,14 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from phoneme_lightning.inference.pictures import BROAD_CLASSES
-from phoneme_lightning.phones import PHONES
+from phoneme_lightning.inference.confusion_file import Confusion
+from phoneme_lightning.inference.pictures import broad_classes, top_confusions
+from phoneme_lightning.phones import silence_in
 from phoneme_lightning.sweep.report.figures.style import INK, layout
 
 __all__ = ["ConfusionInfo", "PhoneRow", "confusion_figure", "confusion_info"]
-
-ORDER = [PHONES.index(phone) for phones in BROAD_CLASSES.values() for phone in phones]
-"""Neighbours sound alike."""
 
 
 class PhoneRow(NamedTuple):
@@ -41,6 +39,11 @@ class ConfusionInfo(NamedTuple):
 
     trial: str
     phones: tuple[str, ...]
+    """Neighbours sound alike."""
+
+    groups: tuple[int, ...]
+    """How many of them make up each broad class, such as vowels."""
+
     percent: tuple[tuple[float | None, ...], ...]
     """Rows true, columns predicted: per cent of the true phone's frames; None for no frames."""
 
@@ -49,26 +52,28 @@ class ConfusionInfo(NamedTuple):
 
     frames: int
     accuracy: float
-    silence: float
-    """Share of frames labelled as silence."""
+    silence: float | None
+    """Share of frames labelled as silence; None where no phone has its name."""
 
     top: tuple[tuple[str, str, float], ...]
     """The costliest mistakes: true, predicted, share of all wrong frames."""
 
 
-def confusion_info(trial: str, counts: np.ndarray, mistakes: int = 10) -> ConfusionInfo:
+def confusion_info(trial: str, confusion: Confusion, mistakes: int = 10) -> ConfusionInfo:
     """Read a confusion matrix.
 
     Args:
         trial: whose it is.
-        counts: (41, 41), frames, rows true, columns predicted, in the numbering of PHONES.
+        confusion: the matrix.
         mistakes: how many of the costliest to name.
     """
-    from phoneme_lightning.inference.pictures import top_confusions
-
+    counts, phones = confusion.counts, confusion.phones
+    groups = broad_classes(phones).values()
+    order = [place for places in groups for place in places]
+    silence = silence_in(phones)
     support, predicted = counts.sum(axis=1), counts.sum(axis=0)
     rows = []
-    for phone, name in enumerate(PHONES):
+    for phone, name in enumerate(phones):
         wrong = counts[phone].copy()
         wrong[phone] = 0
         most = int(wrong.argmax())
@@ -80,25 +85,26 @@ def confusion_info(trial: str, counts: np.ndarray, mistakes: int = 10) -> Confus
                 right,
                 right / frames if frames else None,
                 right / int(predicted[phone]) if predicted[phone] else None,
-                PHONES[most] if wrong[most] else None,
+                phones[most] if wrong[most] else None,
                 float(wrong[most] / frames) if frames else 0.0,
             )
         )
-    ordered = counts[np.ix_(ORDER, ORDER)]
+    ordered = counts[np.ix_(order, order)]
     totals = ordered.sum(axis=1)
     total = int(counts.sum())
     return ConfusionInfo(
         trial,
-        tuple(PHONES[place] for place in ORDER),
+        tuple(phones[place] for place in order),
+        tuple(map(len, groups)),
         tuple(
-            tuple((100 * row / n).tolist()) if n else (None,) * len(PHONES)
+            tuple((100 * row / n).tolist()) if n else (None,) * len(phones)
             for row, n in zip(ordered, totals, strict=True)
         ),
         tuple(sorted(rows, key=lambda row: -row.frames)),
         total,
         float(np.trace(counts) / max(total, 1)),
-        float(support[PHONES.index("SIL")] / max(total, 1)),
-        tuple(top_confusions(counts, mistakes)),
+        None if silence is None else float(support[silence] / max(total, 1)),
+        tuple(top_confusions(counts, mistakes, phones)),
     )
 
 
@@ -152,8 +158,8 @@ def confusion_figure(info: ConfusionInfo) -> go.Figure:
         },
     )
     edge = -0.5
-    for phones in list(BROAD_CLASSES.values())[:-1]:
-        edge += len(phones)
+    for size in info.groups[:-1]:
+        edge += size
         for line in (figure.add_hline, figure.add_vline):
             line(edge, line={"color": INK, "width": 0.6}, opacity=0.5)
     return figure
