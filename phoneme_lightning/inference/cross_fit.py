@@ -63,14 +63,16 @@ def cross_fit(
     labels: Sequence[np.ndarray],
     speakers: Sequence[str],
     phones: PhoneModel,
+    fold: np.ndarray,
 ) -> CrossFit:
     """Choose the decoder with the most right frames: on each half, for the other, and on all.
 
     Args:
-        log_probs: (frames, 41) of each utterance of validation.
-        labels: (frames,) of each; a negative one is never right.
+        log_probs: (frames, classes) of each utterance of validation.
+        labels: (frames,) of each, -1 where there is none, which is never right.
         speakers: of each.
         phones: what the training labels say.
+        fold: class -> the class as which it is scored, (classes,), int.
 
     Returns:
         The choices, and validation decoded by them.
@@ -83,8 +85,9 @@ def cross_fit(
     hidden = not console.is_terminal
     candidates = track(CANDIDATES, "  decoders", console=console, transient=True, disable=hidden)
     tried = [viterbi(log_probs, phones, decoder) for decoder in candidates]
+    told = [np.append(fold, -1)[y] for y in labels]  # a label of -1 is its last
     right = np.array(
-        [[(path == y).sum() for path, y in zip(paths, labels, strict=True)] for paths in tried]
+        [[(fold[path] == y).sum() for path, y in zip(paths, told, strict=True)] for paths in tried]
     )
     by_first, by_second, by_all = (
         int(right[:, chosen].sum(axis=1).argmax())

@@ -112,7 +112,7 @@ def _shares(checkpoints: Sequence[str], weights: Sequence[float] | None) -> list
 
 
 def _average(members: Sequence[Member], shares: Sequence[float]) -> dict[str, np.ndarray]:
-    """Give the mean log-probabilities of each split, (frames, 41), float32."""
+    """Give the mean log-probabilities of each split, (frames, classes), float32."""
     means: list[np.ndarray] = []
     for number, (member, share) in enumerate(zip(members, shares, strict=True), start=1):
         say(f"net {number} of {len(members)}: {member.checkpoint}, {member.precision}")
@@ -138,7 +138,8 @@ def _decode(
     logs = {name: list(parts.values()) for name, parts in heard.items()}
     positions, speakers = list(heard["validation"]), store.speakers
     labels = [np.asarray(store.labels[slice(*store.offsets[p : p + 2])]) for p in positions]
-    fit = cross_fit(logs["validation"], labels, [speakers[p] for p in positions], phones)
+    whose = [speakers[p] for p in positions]
+    fit = cross_fit(logs["validation"], labels, whose, phones, store.fold)
     paths = dict(zip(positions, fit.paths, strict=True))
     paths |= zip(heard["test"], viterbi(logs["test"], phones, fit.of_all), strict=True)
     say(
@@ -174,10 +175,8 @@ def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str,
 
 def _score(data: PhonemeDataModule, name: str, paths: Paths) -> PhoneMetrics:
     """Compare a split's paths with its labels."""
-    frames, metrics = (
-        Frames(data.store),
-        PhoneMetrics(len(data.store.phones), torch.from_numpy(data.store.fold)),
-    )
+    frames = Frames(data.store)
+    metrics = PhoneMetrics(len(data.store.phones), torch.from_numpy(data.store.fold))
     positions = data.positions(name)
     for begin in range(0, len(positions), UTTERANCES_AT_ONCE):
         batch = frames.gather(positions[begin : begin + UTTERANCES_AT_ONCE])

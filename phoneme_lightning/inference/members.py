@@ -113,8 +113,8 @@ def log_probabilities(member: Member, names: Sequence[str]) -> list[np.ndarray]:
         names: of the splits: validation, test.
 
     Returns:
-        Of each split (frames, 41), float32, natural logarithms: its utterances end to end, in the
-        corpus's order.
+        Of each split (frames, classes), float32, natural logarithms: its utterances end to end, in
+        the corpus's order.
     """
     classifier, _ = load_classifier(member.checkpoint)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
