@@ -16,11 +16,15 @@ from phoneme_lightning.sweep.round import Objective
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.utterance_file import read_utterances
 
-__all__ = ["SCORES", "folder_of_command", "nets_of", "read_json", "seed_of", "summarise"]
+__all__ = [
+    *("SCORES", "corpus_of", "folder_of_command", "nets_of"),
+    *("read_json", "seed_of", "summarise"),
+]
 
 SAME = 5e-4
 """How far the accuracy of the same weights may vary with the batches in which bf16 rounds."""
 
+SIZES = ("utterances", "frames", "speakers")
 SCORES = ("frame_accuracy", "macro_f1", "phone_error_rate", "loss")
 
 
@@ -39,6 +43,15 @@ def folder_of_command(run: Path) -> str:
     """Give the folder of the machine in which a run's first command was given; "" if unknown."""
     found = re.search(r"^# .*, in (/\S*)$", (run / "command.txt").read_text("utf-8"), re.MULTILINE)
     return found[1] if found else ""
+
+
+def corpus_of(run: Path) -> str:
+    """Give the corpus that a run was trained on, by its name.
+
+    Raises:
+        InputError: it is no run.
+    """
+    return str(read_json(nets_of(run)[0] / "environment.json")["corpus"]["name"])
 
 
 def seed_of(run: Path) -> int:
@@ -85,20 +98,20 @@ def summarise(name: str, runs: Sequence[Path]) -> dict[str, Any]:
     nets = nets_of(runs[0])
     fits = [_of_fit(net) for net in nets]
     environments = [read_json(net / "environment.json") for run in runs for net in nets_of(run)]
+    splits = environments[0]["splits"]
     first, *others = [one["splits"]["by"] for one in environments]
     if set(others) - {first}:
         raise InputError(f"{name} has runs of data.split {first} and others: keep one of them")
-    reached = [_of_run(run) for run in runs]
+    is_scored = splits["test"]["labelled"]
+    reached = [_of_run(run, is_scored) for run in runs]
+    parts = ("train", "validation", "test") if is_scored else ("train", "validation")
     decoder = read_json(runs[0] / "validation.json").get("decoder")
     return {
         "name": name,
         "nets": [one["net"] for one in fits],
         "parameters": sum(one["parameters"] for one in fits),
         "split": first,
-        "validation": {
-            key: environments[0]["splits"]["validation"][key]
-            for key in ("utterances", "frames", "speakers")
-        },
+        **{part: {key: splits[part][key] for key in SIZES} for part in parts},
         "device": environments[0]["device"],
         "threads": environments[0]["threads"],
         "precision": environments[0]["precision"],
@@ -134,11 +147,14 @@ def _of_fit(run: Path) -> dict[str, Any]:
     }
 
 
-def _of_run(run: Path) -> dict[str, Any]:
-    """Say what a run reached, and what the nets of it took together."""
+def _of_run(run: Path, is_scored: bool) -> dict[str, Any]:
+    """Say what a run reached, on test too if that has labels, and what the nets of it took."""
     told = read_json(run / "validation.json")
     scores = {key: told[f"val/{key}"] for key in SCORES if f"val/{key}" in told}
     _check_counts(run, scores["frame_accuracy"])
+    if is_scored:
+        on_test = read_json(run / "test.json")
+        scores |= {f"test_{key}": on_test[key] for key in SCORES if key in on_test}
     fits = [_of_fit(net) for net in nets_of(run)]
     took = {key: sum(one[key] for one in fits) for key in ("steps", "frames_seen", "seconds")}
     best = {"best_step": fits[0]["best_step"]} if len(fits) == 1 else {}

@@ -1,7 +1,7 @@
-"""Keep what the runs of a model on libriphone showed: `python results/keep.py NAME RUN [RUN ...]`.
+"""Keep what the runs of a model showed: `python results/keep.py NAME RUN [RUN ...]`.
 
 The runs are its fits, a seed each, or a folder of `phoneme-cli ensemble`; a decoded one is kept
-as NAME-decoded. Each gets a folder in results/libriphone/NAME/, without its weights; beside them
+as NAME-decoded. Each gets a folder in results/CORPUS/NAME/, without its weights; beside them
 stand the curves and the prediction of the first seed, and summary.json. Then the tables and
 pictures that are made of all models are made anew. Run `phoneme-cli test --ckpt_path
 RUN/checkpoints/best.ckpt` first.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import draw
 import tables
-from facts import folder_of_command, seed_of, summarise
+from facts import corpus_of, folder_of_command, seed_of, summarise
 
 from phoneme_lightning.errors import InputError, run_command
 from phoneme_lightning.inference.pictures import plot_curves
@@ -26,20 +26,23 @@ from phoneme_lightning.training.curves import read_metrics
 
 __all__ = ["keep"]
 
-KEPT = Path(__file__).parent / "libriphone"
-TEXTS = ("config.yaml", "command.txt", "environment.json", "outcome.json", "validation.json")
+HERE = Path(__file__).parent
+TEXTS = (
+    *("config.yaml", "command.txt", "environment.json", "outcome.json"),
+    *("validation.json", "test.json"),
+)
 COUNTS = ("utterances-validation.csv", "confusion-validation.csv")
 ROWS = 200
 """Rows of training that are kept of a metrics.csv, about; all rows of validation are."""
 
 
-def keep(name: str, runs: Sequence[Path], kept: Path = KEPT) -> None:
+def keep(name: str, runs: Sequence[Path], kept: Path | None = None) -> None:
     """Keep the runs of a model, in place of what was kept under its name.
 
     Args:
         name: of the model.
         runs: folders, a seed each; the first gives the prediction and the curves.
-        kept: folder of all models.
+        kept: folder of all models; that of their corpus beside this program, if None.
 
     Raises:
         InputError: the name is a path, a run is not whole, or two have the same seed.
@@ -52,7 +55,7 @@ def keep(name: str, runs: Sequence[Path], kept: Path = KEPT) -> None:
     summary = summarise(name, runs)
     if not (runs[0] / "prediction.csv").is_file():
         raise InputError(f"{runs[0]} has no prediction.csv: run phoneme-cli test on its best.ckpt")
-    into = kept / name
+    into = (kept or HERE / corpus_of(runs[0])) / name
     shutil.rmtree(into, ignore_errors=True)
     for seed, run in zip(seeds, runs, strict=True):
         _copy(run, into / f"s{seed}")

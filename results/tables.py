@@ -9,6 +9,7 @@ from typing import Any
 
 from differences import differences
 from recipes import recipes
+from strangers import strangers
 
 from phoneme_lightning.errors import InputError
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "results/libriphone"
 PAGES = (ROOT / "results/README.md", ROOT / "README.md", ROOT / "docs/recipes.md")
 PART = re.compile(
-    r"(<!-- (models|table|apart|differences|recipes) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (models|table|apart|differences|recipes|timit) -->\n).*?(<!-- end -->)", re.DOTALL
 )
 LINK = re.compile(r"\[([^]]*)\]\(results/[^)]*\)")
 ENDS = {
@@ -112,7 +113,7 @@ def fill(text: str, kept: Path = KEPT) -> str:
     Args:
         text: a page whose parts stand between `<!-- KIND -->` and `<!-- end -->`: models, table
             (the same in short), apart (models that heard the test's features), differences,
-            recipes (what the models were set to).
+            recipes (what the models were set to); timit (what is kept beside, of another corpus).
         kept: folder of all models.
     """
     found = read_kept(kept)
@@ -125,6 +126,7 @@ def fill(text: str, kept: Path = KEPT) -> str:
         "apart": _table([cells[name] for name in apart]),
         "differences": differences(found, kept, title),
         "recipes": recipes(found, kept, title),
+        "timit": _table(strangers(kept.with_name("timit"), title)),
     }
 
     def put(part: "re.Match[str]") -> str:

@@ -30,7 +30,7 @@ def programs(monkeypatch):
     """Let the programs of results/ be imported, as they import one another."""
     monkeypatch.syspath_prepend(str(ROOT / "results"))
     yield
-    for name in ("keep", "facts", "tables", "differences", "draw", "recipes"):
+    for name in ("keep", "facts", "tables", "differences", "draw", "recipes", "strangers"):
         sys.modules.pop(name, None)
 
 
@@ -64,7 +64,8 @@ def write_fit(run, right, *, seed=0, steps=20, by="speaker", hidden_size=4):
     (run / "command.txt").write_text(f"# now, in {run.parent}\nphoneme-cli fit --config a.yaml\n")
     write_outcome(run, Outcome("completed", step=steps, seconds=9.0, parameters=1500))
     validation = {"utterances": 4, "frames": 400, "speakers": 2}
-    environment = {"splits": {"by": by, "validation": validation}, "host": "elsewhere"}
+    sizes = {"train": validation, "validation": validation, "test": {"labelled": False}}
+    environment = {"splits": {"by": by, **sizes}, "host": "elsewhere"}
     environment |= {"device": "CPU", "threads": 1, "precision": "32-true"}
     (run / "environment.json").write_text(json.dumps(environment, indent=2))
     return run
@@ -258,6 +259,33 @@ def test_a_table_says_what_is_apart_and_what_holders_of_the_labels_filled_in(kep
     assert re.search(r"^\| \[CRNN\].* \| 0.00 M \| 0.8125 \| 0.7025 \|", models, re.M)
     assert re.search(r"^\| \[Ensemble\].* \| 0.00 M \| - \| 0.7225 \|", models, re.M)
     assert re.search(r"\| 2 \| 0.0035 \| 0.0 M \|", models)
+
+
+def test_a_corpus_with_a_labelled_test_has_a_table_of_its_own(tmp_path, kept, monkeypatch):
+    import keep as program
+    from tables import fill
+
+    run = write_fit(tmp_path / "t", [80, 80, 60, 60])
+    write_confusion(run, np.array([[280, 120], [0, 0]]), ("iy", "sil"))
+    environment = json.loads((run / "environment.json").read_text())
+    environment["corpus"] = {"name": "timit"}
+    tested = {"utterances": 2, "frames": 14_000, "speakers": 1, "labelled": True}
+    environment["splits"]["test"] = tested
+    (run / "environment.json").write_text(json.dumps(environment))
+    monkeypatch.setattr(program, "HERE", kept.parent)
+    with pytest.raises(InputError, match=r"test\.json is missing"):
+        program.keep("crnn", [run])
+    scores = {"run": str(run), "frame_accuracy": 0.5125, "phone_error_rate": 0.4375}
+    (run / "test.json").write_text(json.dumps(scores))
+    program.keep("crnn", [run])
+    assert str(tmp_path) not in (kept.parent / "timit/crnn/s0/test.json").read_text()
+    [line] = fill("<!-- timit -->\n<!-- end -->\n", kept).splitlines()[4:5]
+    cells = line.strip("| ").split(" | ")
+    assert cells[2:9] == [
+        *("4 s, 2 speakers", "4 s, 2 speakers", "0.7000", "0.2500"),
+        *("2.3 min, 1 speaker", "0.5125", "0.4375"),
+    ]
+    assert "timit" not in fill(PARTS, kept)
 
 
 def test_the_recipes_tell_what_sets_trainings_apart(kept):
