@@ -24,7 +24,7 @@ from phoneme_lightning.corpora.splits import complete_splits
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.corpora.timit import timit_recipe
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.phones import PHONES, TIMIT_39, TIMIT_48, TIMIT_61, TIMIT_TO_39, TIMIT_TO_48
+from phoneme_lightning.phones import PHONES, TIMIT_39, TIMIT_TO_39, TIMIT_TO_48
 
 SAMPLES = Path(os.environ.get("PHONEME_SAMPLES", "nowhere"))
 
@@ -38,14 +38,6 @@ def same_bytes(one, other):
     files = sorted(path.name for path in one.iterdir())
     assert files == sorted(path.name for path in other.iterdir())
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
-
-
-def test_timit_folds_as_lee_and_hon_did():
-    assert (len(TIMIT_61), len(TIMIT_48), len(TIMIT_39)) == (61, 48, 39)
-    groups = "sil cl vcl epi,el l,en n,sh zh,ao aa,ih ix,ah ax"
-    for group in groups.split(","):
-        assert len({TIMIT_TO_39[phone] for phone in group.split()}) == 1
-    assert [symbol for symbol in TIMIT_61 if TIMIT_TO_48[symbol] is None] == ["q"]
 
 
 @pytest.mark.parametrize("phones", [61, 48, 39])
