@@ -9,6 +9,8 @@ from phoneme_lightning.corpora.audio import FRAME_SAMPLES, SAMPLE_RATE, SHIFT_SA
 
 __all__ = ["Segment", "segments"]
 
+FRAMES_AT_ONCE = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -47,11 +49,22 @@ def segments(
     """
     # A frame spans 25 ms, and the next one begins 10 ms later: 7.5 ms lie before the border.
     lead = (FRAME_SAMPLES - SHIFT_SAMPLES) / 2
-    edges = np.flatnonzero(np.diff(classes)) + 1
-    borders = [0.0, *((lead + edges * SHIFT_SAMPLES) / SAMPLE_RATE).tolist(), seconds]
-    begins = np.concatenate([[0], edges])
-    means = np.add.reduceat(probabilities, begins, dtype=np.float64)
-    means /= np.diff(begins, append=len(classes))
-    runs = zip(classes[begins].tolist(), means.tolist(), strict=True)
-    for place, (phone, mean) in enumerate(runs):
-        yield Segment(borders[place], borders[place + 1], phones[phone], mean)
+    begin, first, size = 0.0, 0, FRAMES_AT_ONCE
+    while first < len(classes):
+        after = min(len(classes), first + size)
+        edges = first + 1 + np.flatnonzero(np.diff(classes[first:after]))
+        if after == len(classes):
+            edges = np.append(edges, after)
+        elif not len(edges):  # one run, whose end is further on
+            size *= 2
+            continue
+        begins = np.concatenate([[first], edges[:-1]])
+        known = probabilities[first : edges[-1]]
+        means = np.add.reduceat(known, begins - first, dtype=np.float64) / (edges - begins)
+        runs = zip(classes[begins].tolist(), edges.tolist(), means.tolist(), strict=True)
+        for phone, edge, mean in runs:
+            is_last = edge == len(classes)
+            end = seconds if is_last else (lead + edge * SHIFT_SAMPLES) / SAMPLE_RATE
+            yield Segment(begin, end, phones[phone], mean)
+            begin = end
+        first, size = int(edges[-1]), FRAMES_AT_ONCE

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from phoneme_lightning.inference import segments as module
 from phoneme_lightning.inference.decoding import Decoder, PhoneModel
 from phoneme_lightning.inference.segments import segments
 from phoneme_lightning.inference.viterbi import OnlineViterbi
@@ -60,3 +61,18 @@ def test_borders_lie_midway_between_centres_and_confidences_are_means():
     borders = [one.begin, one.end, two.end, three.end]
     assert borders == pytest.approx([0, 0.0275, 0.0575, 0.08])
     assert [x.confidence for x in (one, two, three)] == pytest.approx([0.6, 0.8, 0.9])
+
+
+@given(draw=st.integers(0, 2**32 - 1), frames=st.integers(1, 60), size=st.integers(1, 20))
+def test_segments_are_the_same_in_whatever_pieces_the_frames_are_read(draw, frames, size):
+    draw = np.random.default_rng(draw)
+    classes = np.repeat(draw.integers(0, 3, frames), draw.integers(1, 9, frames))
+    sure = draw.random(len(classes), dtype=np.float32)
+    whole = list(segments(classes, sure, "xyz", 9.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FRAMES_AT_ONCE", size)
+        parts = list(segments(classes, sure, "xyz", 9.0))
+    assert parts == whole
+    edges = np.flatnonzero(np.diff(classes)) + 1
+    assert len(whole) == len(edges) + 1
+    assert [x.phone for x in whole] == ["xyz"[classes[edge]] for edge in [0, *edges]]
