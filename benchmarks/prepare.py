@@ -15,11 +15,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from phoneme_lightning.corpora.store import FrameStore
 
-__all__ = ["main", "measure"]
+__all__ = ["Run", "main", "measure", "run"]
 
 _COMMAND = "from phoneme_lightning.data_cli import main; main()"
 
@@ -29,10 +29,32 @@ import json, resource, subprocess, sys, time
 start = time.perf_counter()
 subprocess.run(sys.argv[1:], stdout=sys.stderr, check=True)
 seconds = time.perf_counter() - start
-print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([seconds, used.ru_utime + used.ru_stime, used.ru_maxrss]))
 """
 
 _OPENINGS = 20
+
+
+class Run(NamedTuple):
+    """What a command took: wall seconds, a core's seconds, and its largest process's peak bytes."""
+
+    seconds: float
+    core_seconds: float
+    peak: int
+
+
+def run(*arguments: str) -> Run:
+    """Run `phoneme-data` with some arguments."""
+    done = subprocess.run(
+        [sys.executable, "-c", _START, sys.executable, "-c", _COMMAND, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    seconds, core_seconds, peak = json.loads(done.stdout)
+    return Run(seconds, core_seconds, peak * (1 if sys.platform == "darwin" else 1024))
 
 
 def measure(out: Path, *arguments: str) -> dict[str, Any]:
@@ -46,15 +68,7 @@ def measure(out: Path, *arguments: str) -> dict[str, Any]:
         Wall seconds and peak bytes of the command, what it made, and the median milliseconds to
         open that, its files being in the page cache.
     """
-    command = [sys.executable, "-c", _COMMAND, "prepare", *arguments, "--out", str(out)]
-    done = subprocess.run(
-        [sys.executable, "-c", _START, *command],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    seconds, peak = json.loads(done.stdout)
+    done = run("prepare", *arguments, "--out", str(out))
     openings_ms = []
     for _ in range(_OPENINGS):
         start = time.perf_counter()
@@ -63,8 +77,8 @@ def measure(out: Path, *arguments: str) -> dict[str, Any]:
     return {
         "utterances": len(store),
         "frames": len(store.features),
-        "seconds": round(seconds, 2),
-        "peak_rss_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "seconds": round(done.seconds, 2),
+        "peak_rss_bytes": done.peak,
         "open_ms": round(statistics.median(openings_ms), 2),
     }
 

@@ -47,6 +47,15 @@ def quick(program: str, *arguments: str, threads="--threads=1") -> tuple[list[st
     return table, json.loads(last)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="holds itself to one core")
+def test_preparing_recordings_is_measured():
+    _, report = quick("recordings.py", threads="")
+    [row] = report["rows"]
+    assert row["features"] > row["prepare"] > row["by the clock"] > 0
+    assert row["same store"] is True
+    assert 10 < row["shard MB"] < 1000
+
+
 def test_training_is_measured_beside_plain_nets():
     _, report = quick("training.py", "--device=cpu", "--nets", "RNN")
     real, equal = report["rows"]
