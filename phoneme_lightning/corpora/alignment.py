@@ -9,6 +9,7 @@
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -94,8 +95,12 @@ def label_frames(
     place = np.searchsorted(begins, centres, side="right") - 1
     inside = (place >= 0) & (centres < ends[place])
     labels = np.where(inside, values[place], -1).astype(np.int8)
-    bare = int((~inside & (centres < intervals[-1].end)).sum())
-    return labels, [f"gaps: {bare} frames between intervals have no label"] if bare else []
+    remarks, end = list[str](), intervals[-1].end
+    if bare := int((~inside & (centres < end)).sum()):
+        remarks.append(f"gaps: {bare} frames between intervals have no label")
+    if end < seconds - BEYOND_SECONDS:
+        remarks.append(f"ends early: there is no label from {end:.3f} s on, of {seconds:.3f} s")
+    return labels, remarks
 
 
 def _say(interval: Interval) -> str:
@@ -151,10 +156,13 @@ def _read_textgrid(path: Path, tier: str | None = None) -> list[Interval]:
     from praatio.textgrid import openTextgrid
 
     try:
+        _refuse_what_praatio_misreads(path)
         grid = openTextgrid(
             str(path), includeEmptyIntervals=True, reportingMode="silence",
             duplicateNamesMode="rename",
         )  # fmt: skip
+    except Damage:
+        raise
     except Exception as error:  # its parser trips in many ways over what is no TextGrid
         raise Damage("bad TextGrid", f"{path.name}: {' '.join(str(error).split())[:80]}") from error
     tiers = {t.name: t for t in grid.tiers if isinstance(t, IntervalTier)}
@@ -168,6 +176,16 @@ def _read_textgrid(path: Path, tier: str | None = None) -> list[Interval]:
     return [
         Interval(float(x.start), float(x.end), x.label.strip()) for x in tiers[names[0]].entries
     ]
+
+
+def _refuse_what_praatio_misreads(path: Path) -> None:
+    """Refuse an empty file, of which it says nothing plain, and times whose minus it overlooks."""
+    content = path.read_bytes()
+    if not content.strip():
+        raise Damage("bad TextGrid", f"{path.name}: empty")
+    text = content.replace(b"\0", b"")  # of UTF-16
+    if found := re.search(rb"^\s*(?:xmin|number) ?= ?(-[\d.]*[1-9]\S*)", text, re.MULTILINE):
+        raise Damage("impossible times", f"{path.name}: {found[1].decode(errors='replace')[:20]} s")
 
 
 ENDINGS = {

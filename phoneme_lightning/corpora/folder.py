@@ -59,8 +59,10 @@ def folder_recipe(
     files = sorted(path for path in source.rglob("*") if path.is_file())
     known = (path for path in files if path.suffix.lower() in ENDINGS)
     alignments = {path.with_suffix(path.suffix.lower()): path for path in known}
+    sounds = [path for path in files if path.suffix.lower() in SOUNDS]
+    stems = {path.with_suffix("") for path in sounds}
     takes, bare = list[Take](), 0
-    for path in (path for path in files if path.suffix.lower() in SOUNDS):
+    for path in sounds:
         places = (path.with_suffix(ending) for ending in ENDINGS)
         own = next((alignments[place] for place in places if place in alignments), None)
         if own is None:
@@ -84,6 +86,7 @@ def folder_recipe(
             "labels": "alignment files",
             "map": rules,
             "recordings_without_labels": bare,
+            "labels_without_recording": len({path.with_suffix("") for path in alignments} - stems),
             "validation_fraction": validation_fraction,
             "seed": seed,
         },

@@ -204,10 +204,18 @@ def _cut(recipe: Recipe) -> Iterator[tuple[str, Sequence[Take]]]:
         takes = recipe.takes[first : first + size]
         seen = hashlib.sha256(how)
         for take in takes:
-            stats = [path.stat() for path in (take.audio, take.labels)]
-            marks = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+            marks = [_mark(path) for path in (take.audio, take.labels)]
             seen.update(repr((take.id, take.speaker, take.part, take.at, marks)).encode())
         yield f"{number:06}-{seen.hexdigest()[:12]}.npz", takes
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    """Give what changes with a file; zeros for one that is not there, which is told later."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _write_plan(recipe: Recipe, folder: Path, names: list[str]) -> None:

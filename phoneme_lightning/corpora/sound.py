@@ -26,6 +26,8 @@ SOUNDS = {
 _UNKNOWN_LENGTH = 0x7FFFFF00
 """From here on the length in a wav header is what a program writes that cannot know it yet."""
 _RATES = (1_000, 768_000)
+_LOUDEST = 1e9
+"""Of full scale. Integers that somebody stored as floats are less; cepstra of more overflow."""
 
 
 class BadSound(InputError):
@@ -55,7 +57,7 @@ def read_audio(source: str | Path | BinaryIO) -> np.ndarray:
         (samples,), float32, at SAMPLE_RATE, full scale is 1.
 
     Raises:
-        BadSound: it is missing, empty, no sound, cut off, or holds what is no number.
+        BadSound: it is missing, empty, no sound, cut off, or holds what is no number or too loud.
     """
     return np.concatenate(list(stream_audio(source, 60.0)))
 
@@ -88,10 +90,12 @@ def stream_audio(source: str | Path | BinaryIO, block_seconds: float) -> Iterato
             if not len(block):
                 whole = f"{done} of {file.frames} samples"
                 raise BadSound(name, "cut off or damaged", whole)
-            bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
-            if len(bad):
-                place = (done + bad[0]) / file.samplerate
-                raise BadSound(name, "holds NaN or infinity", f"at {place:.2f} s")
+            peak = np.abs(block).max()
+            if not peak <= _LOUDEST:  # NaN is not either
+                bad = ~(np.abs(block) <= _LOUDEST).all(axis=1)
+                place = (done + bad.argmax()) / file.samplerate
+                what = "impossibly loud" if np.isfinite(peak) else "holds NaN or infinity"
+                raise BadSound(name, what, f"at {place:.2f} s")
             done += len(block)
             mono: np.ndarray = block.mean(axis=1)
             yield mono if brought is None else brought.resample_chunk(mono, done >= file.frames)
@@ -133,8 +137,11 @@ def _open(source: str | Path | BinaryIO) -> Iterator[tuple[str, soundfile.SoundF
         path = Path(source)
         if not path.is_file():
             raise BadSound(str(path), "no such file")
-        with path.open("rb") as stream, _decode(str(path), stream) as file:
-            yield str(path), file
+        try:
+            with path.open("rb") as stream, _decode(str(path), stream) as file:
+                yield str(path), file
+        except OSError as error:
+            raise BadSound(str(path), "cannot be read", error.strerror or "") from error
         return
     name = getattr(source, "name", None)
     name = name if isinstance(name, str) else "the stream"

@@ -1,13 +1,15 @@
 """Alignment files: each kind as its makers write it, what is wrong in one, labels a frame."""
 
+import math
 from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import textgrid
+from spoiled import spoiled
 
 from phoneme_lightning.corpora.alignment import ENDINGS, Interval, label_frames, read_alignment
 from phoneme_lightning.corpora.quarantine import Damage
@@ -54,7 +56,8 @@ def test_a_tier_can_be_named_and_a_single_one_needs_no_name(tmp_path):
 @pytest.mark.parametrize(
     ("ending", "text", "said"),
     [
-        (".TextGrid", "", "bad TextGrid"),
+        (".TextGrid", "", "bad TextGrid: x.TextGrid: empty"),
+        (".TextGrid", textgrid(phones=[(-0.2, 0.5, "a")]), "impossible times: .*: -0.2 s"),
         (".TextGrid", "a poem", "bad TextGrid"),
         (".TextGrid", textgrid(phones=[]), "no intervals"),
         (".TextGrid", textgrid(phones=[(0, 0.5, "a"), (0.4, 1, "b")]), "bad TextGrid.*overlap"),
@@ -81,6 +84,9 @@ def test_a_frame_is_labelled_by_what_is_spoken_at_its_centre():
     assert labels.tolist() == [0, 1, 1, -1, -1, 0, -1, -1]
     assert labels.dtype == np.int8
     assert told == ["gaps: 2 frames between intervals have no label"]
+    assert label_frames(intervals, 0.12, 10, {"a": 0, "b": 1})[1] == told
+    *_, early = label_frames(intervals, 0.13, 11, {"a": 0, "b": 1})[1]
+    assert early == "ends early: there is no label from 0.070 s on, of 0.130 s"
 
 
 def test_an_unknown_symbol_and_a_longer_recording_are_damage():
@@ -91,18 +97,57 @@ def test_an_unknown_symbol_and_a_longer_recording_are_damage():
     assert label_frames([Interval(0, 1.04, "a")], 1.0, 98, {"a": 0})[0].tolist() == [0] * 98
 
 
-@given(st.sampled_from(sorted(ENDINGS)), st.text(max_size=60), st.integers(0, 400))
-def test_any_text_is_an_alignment_or_damage(tmp_path_factory, ending, noise, place):
-    whole = textgrid(phones=SPOKEN) if ending == ".textgrid" else "0 1 0.5 0.5 a\n" * 2
-    path = tmp_path_factory.mktemp("fuzz") / f"x{ending}"
-    text = whole[:place] + noise + whole[place:]
-    path.write_text(text, encoding="utf-8", errors="replace", newline="")
+SHORT = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+1
+<exists>
+1
+"IntervalTier"
+"phones"
+0
+1
+2
+0
+0.5
+"a"
+0.5
+1
+"b"
+"""
+REAL = {
+    "long.TextGrid": textgrid(words=[(0, 1, "ab")], phones=SPOKEN).encode(),
+    "wide.TextGrid": textgrid(phones=SPOKEN).encode("utf-16"),
+    "short.TextGrid": SHORT.encode(),
+    "x.phn": b"0 4000 h#\n4000 8000 a\n8000 16000 b\n",
+    "x.lab": b"0 2500000 sil\n2500000 5000000 a\n5000000 10000000 b -23.5\n",
+    "x.ctm": b"x 1 0 0.25 sil\nx 1 0.25 0.25 a\nx 1 0.5 0.5 b 0.9\n",
+}
+
+
+def test_all_that_is_spoiled_below_is_sound_before(tmp_path):
+    for name, content in REAL.items():
+        (tmp_path / name).write_bytes(content)
+        assert read_alignment(tmp_path / name)[-1][1:] == (1.0, "b")
+
+
+@pytest.mark.parametrize("name", REAL)
+@settings(deadline=None)
+@given(st.data())
+def test_spoiled_files_are_alignments_or_damage(tmp_path_factory, name, data):
+    path = tmp_path_factory.mktemp("fuzz") / name
+    path.write_bytes(data.draw(spoiled(REAL[name], header=len(REAL[name]))))
     try:
         found = read_alignment(path)
     except Damage:
         return
-    assert all(0 <= one.begin <= one.end for one in found)
+    assert all(0 <= one.begin <= one.end < math.inf for one in found)
     assert all(a.end <= b.begin + 1e-6 for a, b in pairwise(found))
+    classes = {one.symbol: place % 100 for place, one in enumerate(found)}
+    with suppress(Damage):
+        labels, _ = label_frames(found, 1.0, 98, classes)
+        assert labels.shape == (98,)
 
 
 @given(st.binary(max_size=80), st.sampled_from(sorted(ENDINGS)))

@@ -128,6 +128,7 @@ def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
     grids = {
         "beyond": textgrid(phones=[(0, 2.0, "a")]),
         "gap": textgrid(phones=[(0, 0.3, ""), (0.5, 0.8, "a")]),
+        "half": textgrid(phones=[(0, 0.3, "a")]),
         "overlap": textgrid(phones=[(0, 0.5, ""), (0.3, 0.8, "a")]),
         "tierless": textgrid(words=[(0, 0.8, "a")], letters=[(0, 0.8, "a")]),
     }
@@ -146,7 +147,8 @@ def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
     (source / "anna" / "nan.wav").write_bytes(sound)
     out = prepare_recordings(folder_recipe(source), tmp_path / "store", workers=1, max_bad=1.0)
     store = FrameStore(out)
-    assert set(store.ids) == {f"anna-{x}" for x in ("fine", "gap", "good", "stereo", "telephone")}
+    used = ("fine", "gap", "good", "half", "stereo", "telephone")
+    assert set(store.ids) == {f"anna-{x}" for x in used}
     why = {name.removeprefix("anna-"): reason for name, _, reason in rows(out / "quarantine.csv")}
     for name, reason in {
         **{"empty": "empty", "notes": "not audio", "nan": "holds NaN", "short": "too short"},
@@ -156,11 +158,30 @@ def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
     assert not why
     remarks = dict(rows(out / "remarks.csv"))
     assert remarks["anna-gap"].startswith("gaps: 20 frames")
+    assert remarks["anna-half"].startswith("ends early: there is no label from 0.300 s on")
     assert remarks["anna-stereo"].startswith("2 channels")
     assert remarks["anna-telephone"].startswith("8000 samples a second")
-    assert len(remarks) == 3
-    with pytest.raises(InputError, match="7 of 12 utterances are bad"):
+    assert len(remarks) == 4
+    with pytest.raises(InputError, match="7 of 13 utterances are bad"):
         prepare_recordings(folder_recipe(source), tmp_path / "other", workers=1)
+
+
+def test_what_has_no_partner_is_counted(tmp_path):
+    source = write_folder(tmp_path / "source")
+    (source / "bea" / "take1.wav").unlink()
+    (source / "bea" / "take2.lab").unlink()
+    (source / "bea" / "take3.phn").write_text("another of a recording that has one already")
+    settings = folder_recipe(source).settings
+    assert settings["recordings_without_labels"] == 1
+    assert settings["labels_without_recording"] == 1
+
+
+def test_a_link_to_nowhere_is_told_by_name(tmp_path):
+    source = write_timit(tmp_path / "source")
+    (source / "dr1-fcjf0" / "si20.wav").unlink()
+    (source / "dr1-fcjf0" / "si20.wav").symlink_to(tmp_path / "nowhere.wav")
+    out = prepare_recordings(timit_recipe(source), tmp_path / "store", workers=1, max_bad=1.0)
+    assert rows(out / "quarantine.csv") == [("fcjf0-si20", "", "no such file")]
 
 
 def test_shards_in_any_order_and_processes_give_the_same_bytes(tmp_path):

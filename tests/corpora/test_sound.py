@@ -6,14 +6,17 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import RATE, write_sound
+from spoiled import spoiled
 
+from phoneme_lightning.corpora.audio import extract
 from phoneme_lightning.corpora.sound import (
     BadSound,
     oddities,
@@ -118,14 +121,50 @@ def test_missing_sound_and_sound_of_no_numbers_are_told(tmp_path):
         read_audio(tmp_path / "x.wav")
 
 
-@given(st.integers(0, 60), st.binary(min_size=1, max_size=8), st.integers(0, 16_044))
-def test_any_bytes_are_sound_or_refused(place, patch, end):
-    data = bytearray(wav())
-    data[place : place + len(patch)] = patch
+def encoded(form, subtype, rate=RATE, channels=1):
+    """Give a file's bytes, half a second."""
+    file = io.BytesIO()
+    sound = np.random.default_rng(0).normal(scale=0.1, size=(rate // 2, channels))
+    soundfile.write(file, sound, rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+REAL = {
+    "wav": encoded("WAV", "PCM_16"),
+    "wav of 24 bit": encoded("WAV", "PCM_24", rate=44_100, channels=2),
+    "wav of floats": encoded("WAV", "FLOAT", rate=8_000),
+    "flac": encoded("FLAC", "PCM_16"),
+    "NIST sphere": encoded("NIST", "PCM_16"),
+}
+
+
+@pytest.mark.parametrize("kind", REAL)
+@settings(deadline=None)
+@given(st.data())
+def test_spoiled_files_are_sound_or_refused(kind, data):
+    content = data.draw(spoiled(REAL[kind], header=1024 if kind == "NIST sphere" else 64))
     with suppress(BadSound):
-        read = read_audio(io.BytesIO(bytes(data[:end])))
+        read = read_audio(io.BytesIO(content))
+        assert read.dtype == np.float32
         assert read.ndim == 1
-        assert np.isfinite(read).all()
+        assert np.isfinite(extract(read)).all()
+        assert len(read) < 10 * 16 * len(content) + RATE
+
+
+def test_what_is_too_loud_for_cepstra_is_told_and_integers_as_floats_are_not(tmp_path):
+    sound = np.random.default_rng(0).normal(size=RATE)
+    soundfile.write(tmp_path / "x.wav", 1e12 * sound, RATE, subtype="FLOAT")
+    with pytest.raises(BadSound, match=r"impossibly loud \(at 0\.00 s\)"):
+        read_audio(tmp_path / "x.wav")
+    soundfile.write(tmp_path / "x.wav", 32_767 * sound, RATE, subtype="FLOAT")
+    assert np.isfinite(extract(read_audio(tmp_path / "x.wav"))).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="no file that opens but not reads")
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "x.wav").symlink_to("/proc/self/mem")
+    with pytest.raises(BadSound, match=r"x\.wav: cannot be read \(Invalid argument\)"):
+        read_audio(tmp_path / "x.wav")
 
 
 def test_ten_hours_take_no_more_memory_than_a_minute(tmp_path):
