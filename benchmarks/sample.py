@@ -18,7 +18,7 @@ from phoneme_lightning.corpora.audio import extract
 from phoneme_lightning.corpora.sound import read_audio
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.inference import hearing
-from phoneme_lightning.inference.transcriber import Begin, Transcriber
+from phoneme_lightning.inference.transcriber import Begin, Transcriber, read_recording
 
 __all__ = ["main"]
 
@@ -30,7 +30,8 @@ def agreement(one: np.ndarray, other: np.ndarray) -> float:
 
 def hear(net: Transcriber, sound: np.ndarray) -> np.ndarray:
     """Give the classes of a recording, (frames,)."""
-    return net.transcribe("sample", [sound], begin=Begin(0)).classes
+    [transcript] = net.hear([read_recording("sample", [sound], begin=Begin(0))])
+    return transcript.classes
 
 
 def main() -> None:

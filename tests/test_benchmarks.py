@@ -126,6 +126,15 @@ def test_ideas_are_set_beside_what_they_replace():
     assert all(row["two CNNs at once"] > 0 for row in report["settings"])
 
 
+def test_transcription_is_measured_through_a_file_a_pipe_and_short_recordings():
+    _, report = quick("transcribe.py", "--through", "file", "pipe", "short", threads="--cores=1")
+    assert [row["through"] for row in report["rows"]] == ["file", "pipe", "short"]
+    for row in report["rows"]:
+        assert row["minutes"] == pytest.approx(1 / 60, abs=1e-3)
+        assert row["times real time"] > 0
+        assert row["phones"] > 0
+
+
 def test_an_lstm_by_hand_is_an_lstm(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     two = importlib.import_module("lstm_by_hand").TwoLSTMs

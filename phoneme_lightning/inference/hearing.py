@@ -1,4 +1,4 @@
-"""Nets that hear a recording together, in overlapping chunks: probabilities of each frame."""
+"""Nets that hear recordings together, in overlapping chunks: probabilities of each frame."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -10,7 +10,7 @@ import torch
 
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.data.deltas import Deltas
-from phoneme_lightning.data.module import EVALUATION_FRAMES_PER_BATCH, input_features
+from phoneme_lightning.data.module import input_features
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.cepstra import Cepstra
 from phoneme_lightning.inference.load import load_classifier
@@ -23,6 +23,8 @@ __all__ = ["Chunk", "Net", "calculating", "chunks", "hear"]
 CHUNK_FRAMES = 2_000
 CONTEXT_FRAMES = 300
 """Frames each side of a chunk that are heard with it: 3 s."""
+FRAMES_PER_BATCH = 64_000
+"""Padding included. A recurrent layer reads its weights once a frame, for however many chunks."""
 
 
 @contextmanager
@@ -114,23 +116,35 @@ def chunks(frames: int) -> list[Chunk]:
     return parts
 
 
-def hear(nets: Sequence[Net], cepstra: Cepstra) -> Iterator[np.ndarray]:
+def hear(nets: Sequence[Net], recordings: Sequence[Cepstra]) -> Iterator[tuple[int, np.ndarray]]:
     """Give the mean log-probabilities of the classes, some frames at a time, from first to last.
 
     Args:
         nets: of the same classes, at least one.
-        cepstra: of the recording.
+        recordings: any; least is padded if neighbours are about as long.
 
     Yields:
-        (frames, classes), float32, natural logarithms.
+        Which recording, one after the other, and (frames, classes), float32, natural logarithms.
     """
-    at_once = max(1, EVALUATION_FRAMES_PER_BATCH // CHUNK_FRAMES)
-    whole = chunks(len(cepstra))
-    for place in range(0, len(whole), at_once):
-        parts = whole[place : place + at_once]
-        rows = [cepstra.inputs(part.begin, part.end) for part in parts]
-        batch = Batch.collate(rows, [None] * len(rows), list(range(len(rows))))
-        total = np.mean([net.log_probabilities(batch) for net in nets], axis=0)
-        for part, heard in zip(parts, total, strict=True):
+    parts = [(which, part) for which, x in enumerate(recordings) for part in chunks(len(x))]
+    for batch in _batches(parts):
+        rows = [recordings[which].inputs(part.begin, part.end) for which, part in batch]
+        whole = Batch.collate(rows, [None] * len(rows), list(range(len(rows))))
+        total = np.mean([net.log_probabilities(whole) for net in nets], axis=0)
+        for (which, part), heard in zip(batch, total, strict=True):
             mean = heard[part.first - part.begin : part.after - part.begin]
-            yield mean - np.logaddexp.reduce(mean, axis=1, keepdims=True)
+            yield which, mean - np.logaddexp.reduce(mean, axis=1, keepdims=True)
+
+
+def _batches(parts: Sequence[tuple[int, Chunk]]) -> Iterator[list[tuple[int, Chunk]]]:
+    """Part what is to be heard, without a change of order."""
+    batch: list[tuple[int, Chunk]] = []
+    longest = 0
+    for which, part in parts:
+        longest = max(longest, part.end - part.begin)
+        if batch and longest * (len(batch) + 1) > FRAMES_PER_BATCH:
+            yield batch
+            batch, longest = [], part.end - part.begin
+        batch.append((which, part))
+    if batch:
+        yield batch

@@ -17,6 +17,8 @@ ENDINGS = {
     *(".aif", ".aiff", ".au", ".caf", ".w64", ".sph"),
 }
 """What counts as a recording in a folder, in small letters or large."""
+EXPORTED = {".onnx", ".safetensors"}
+"""How nets end that `export` wrote."""
 BLOCK_SECONDS = 30.0
 
 
@@ -58,8 +60,8 @@ def find_recordings(words: Sequence[str]) -> list[Recording]:
         words: files, folders that are looked through, or "-" alone: standard input.
 
     Raises:
-        InputError: a file or a folder is missing, a folder holds no recording, or what is made of
-            two would have one name.
+        InputError: a file or a folder is missing, is an exported net, or holds no recording, or
+            what is made of two would have one name.
     """
     if list(words) == ["-"]:
         return [Recording(None, "stdin")]
@@ -71,6 +73,9 @@ def find_recordings(words: Sequence[str]) -> list[Recording]:
         if not place.exists():
             raise InputError(f"{word} is not there: give recordings, a folder of them, or -")
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
+        beside = place.iterdir() if place.is_dir() else inside
+        if EXPORTED & {file.suffix.lower() for file in beside}:
+            raise InputError(f"{word} is an exported net: give the .ckpt that it was made from")
         files = [x for x in inside if x == place or x.suffix.lower() in ENDINGS]
         if place.is_dir() and not files:
             raise InputError(f"{word} holds no recording: give one that does")

@@ -2,7 +2,9 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -10,9 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.hearing import FRAMES_PER_BATCH
 from phoneme_lightning.inference.recordings import Recording, find_recordings
 from phoneme_lightning.inference.saved_decoder import FILE
-from phoneme_lightning.inference.transcriber import Begin, Transcriber
+from phoneme_lightning.inference.transcriber import Begin, Read, Transcriber, read_recording
 from phoneme_lightning.inference.transcript_picture import draw_transcript
 from phoneme_lightning.inference.transcripts import FORMATS, Transcript
 
@@ -21,6 +24,8 @@ __all__ = ["transcribe"]
 PLOTTED_SECONDS = 20
 PLOT = "plot"
 SOME_LEFT_OUT = 1
+MOST_TOGETHER = 64
+"""Recordings that are heard side by side; each holds a file open."""
 
 
 def transcribe(
@@ -68,34 +73,21 @@ def transcribe(
             f"no {FILE} beside {checkpoints[0]}: each frame gets its likeliest phone; "
             f"`phoneme-cli ensemble {checkpoints[0]} --decode` writes what decodes"
         )
-    begun, heard, left_out = time.perf_counter(), 0.0, 0
+    begun, heard = time.perf_counter(), 0.0
+    kinds = [*formats, *([PLOT] if plot else [])]
     with _Progress(console, len(recordings)) as progress:
-        for recording in recordings:
-            try:
-                files = _files(recording, folder, [*formats, *([PLOT] if plot else [])])
-                there = [str(file) for file in files.values() if file.exists() and not overwrite]
-                if there:
-                    raise InputError(
-                        f"{recording.name}: {there[0]} is there: give --overwrite or another --out"
-                    )
-                for oddity in recording.oddities():
-                    console.print(f"{recording.name}: {oddity}")
-                begin = Begin(PLOTTED_SECONDS if plot else 0)
-                transcript = transcriber.transcribe(
-                    recording.name, recording.blocks(), begin=begin, told=progress.tell
-                )
-                _write(transcript, files, formats[0])
-                if plot:
-                    draw_transcript(transcript, begin, files[PLOT])
-            except (InputError, OSError) as error:
-                left_out += 1
-                console.print(f"left out: {error}")
-            else:
-                heard += transcript.seconds
-                where = ", ".join(map(str, files.values())) or "standard output"
-                console.print(f"{recording.name}: {len(transcript):,} phones -> {where}")
-            progress.next()
-    spent = time.perf_counter() - begun
+        for group in _groups(_read(recordings, folder, kinds, overwrite, progress)):
+            transcripts = transcriber.hear([waiting.read for waiting in group])
+            for waiting, transcript in zip(group, transcripts, strict=True):
+                with progress.leaving_out():
+                    _write(transcript, waiting.files, formats[0])
+                    if plot:
+                        draw_transcript(transcript, waiting.read.begin, waiting.files[PLOT])
+                    heard += transcript.seconds
+                    where = ", ".join(map(str, waiting.files.values())) or "standard output"
+                    console.print(f"{transcript.name}: {len(transcript):,} phones -> {where}")
+                    progress.next()
+    spent, left_out = time.perf_counter() - begun, progress.left_out
     console.print(
         f"{len(recordings) - left_out} recordings, {heard:,.1f} s of sound in {spent:.1f} s: "
         f"{heard / spent:.0f} times real time" + (f"; {left_out} left out" if left_out else "")
@@ -103,10 +95,69 @@ def transcribe(
     return SOME_LEFT_OUT if left_out else 0
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A recording that was read, and the files that its transcript will be."""
+
+    read: Read
+    files: dict[str, Path]
+
+
+def _read(
+    recordings: Iterable[Recording],
+    folder: Path | None,
+    kinds: Sequence[str],
+    overwrite: bool,
+    progress: "_Progress",
+) -> Iterator[_Waiting]:
+    """Read recordings one after the other, but for those that are left out."""
+    for recording in recordings:
+        waiting = None
+        with progress.leaving_out():
+            files = _files(recording, folder, kinds)
+            there = [str(file) for file in files.values() if file.exists() and not overwrite]
+            if there:
+                raise InputError(
+                    f"{recording.name}: {there[0]} is there: give --overwrite or another --out"
+                )
+            for oddity in recording.oddities():
+                progress.console.print(f"{recording.name}: {oddity}")
+            begin = Begin(PLOTTED_SECONDS if PLOT in kinds else 0)
+            read = read_recording(
+                recording.name, recording.blocks(), begin=begin, told=progress.tell
+            )
+            waiting = _Waiting(read, files)
+        if waiting:
+            yield waiting
+
+
+def _groups(recordings: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
+    """Give recordings to be heard together, the shortest of them first."""
+    group: list[_Waiting] = []
+    frames = 0
+    for waiting in recordings:
+        group.append(waiting)
+        frames += len(waiting.read.cepstra)
+        if frames >= FRAMES_PER_BATCH or len(group) == MOST_TOGETHER:
+            yield _by_length(group)
+            group, frames = [], 0
+    if group:
+        yield _by_length(group)
+
+
+def _by_length(group: Iterable[_Waiting]) -> list[_Waiting]:
+    return sorted(group, key=lambda waiting: len(waiting.read.cepstra))
+
+
 class _Progress:
-    """A bar of all recordings, and one of the present one, where somebody sees them."""
+    """A bar of all recordings, and one of the present one, where somebody sees them.
+
+    Attributes:
+        left_out: how many recordings were.
+    """
 
     def __init__(self, console: Console, recordings: int) -> None:
+        self.console, self.left_out = console, 0
         columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
         hidden = not console.is_terminal
         self._bar = Progress(*columns, console=console, transient=True, disable=hidden)
@@ -125,6 +176,16 @@ class _Progress:
         what = "read" if whole is None else "heard"
         description = f"{what} {done:,.0f} s"
         self._bar.update(self._present, description=description, completed=done, total=whole)
+
+    @contextmanager
+    def leaving_out(self) -> Iterator[None]:
+        """Name what is wrong with a recording, and go on to the next one."""
+        try:
+            yield
+        except (InputError, OSError) as error:
+            self.left_out += 1
+            self.console.print(f"left out: {error}")
+            self.next()
 
     def next(self) -> None:
         """Go on to the next recording."""

@@ -1,20 +1,22 @@
-"""Nets and a decoder that make a transcript of a recording of any length."""
+"""Nets and a decoder that make transcripts of recordings of any length."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from phoneme_lightning.corpora.audio import SAMPLE_RATE, SHIFT_SAMPLES
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.cepstra import Spool, cepstra_of
+from phoneme_lightning.inference.cepstra import Cepstra, Spool, cepstra_of
 from phoneme_lightning.inference.hearing import Net, hear
 from phoneme_lightning.inference.saved_decoder import FILE, SavedDecoder
 from phoneme_lightning.inference.transcripts import Transcript
 from phoneme_lightning.inference.viterbi import OnlineViterbi
 
-__all__ = ["Begin", "Transcriber"]
+__all__ = ["Begin", "Read", "Transcriber", "read_recording"]
 
 Told = Callable[[float, float | None], None]
 """Is told how many seconds of a recording are done, and of how many, if that is known."""
@@ -61,6 +63,45 @@ def _keep(rows: Iterable[np.ndarray], kept: list[np.ndarray], most: int) -> Iter
 
 
 @dataclass(frozen=True, eq=False)
+class Read:
+    """A recording that was read, and has yet to be heard.
+
+    Attributes:
+        name: the recording's.
+        cepstra: of it.
+        begin: keeps its first seconds.
+        told: is told of seconds heard.
+    """
+
+    name: str
+    cepstra: Cepstra
+    begin: Begin
+    told: Told
+
+
+def read_recording(
+    name: str,
+    blocks: Iterable[np.ndarray],
+    *,
+    begin: Begin,
+    told: Told = lambda done, whole: None,
+) -> Read:
+    """Read a recording; what grows with its length is on disk.
+
+    Args:
+        name: the recording's.
+        blocks: the recording, piece by piece: (samples,), float32, 16 kHz, full scale is 1.
+        begin: keeps the first seconds.
+        told: is told of seconds read, and later of seconds heard.
+
+    Raises:
+        BadSound: the recording cannot be read, or is too short.
+    """
+    passing = begin.keep_samples(_tell(blocks, told, 1 / SAMPLE_RATE))
+    return Read(name, cepstra_of(name, passing), begin, told)
+
+
+@dataclass(frozen=True, eq=False)
 class Transcriber:
     """What hears and decodes.
 
@@ -96,40 +137,32 @@ class Transcriber:
             raise InputError(f"--phones {file} is of other phones than {checkpoints[0]}")
         return cls(nets, saved)
 
-    def transcribe(
-        self,
-        name: str,
-        blocks: Iterable[np.ndarray],
-        *,
-        begin: Begin,
-        told: Told = lambda done, whole: None,
-    ) -> Transcript:
-        """Transcribe a recording; what grows with its length is on disk.
+    def hear(self, recordings: Sequence[Read]) -> Iterator[Transcript]:
+        """Give the transcripts of recordings, in their order.
 
-        Args:
-            name: the recording's.
-            blocks: the recording, piece by piece: (samples,), float32, 16 kHz, full scale is 1.
-            told: is told of seconds read, and then of seconds heard.
-            begin: keeps the first seconds.
-
-        Raises:
-            BadSound: the recording cannot be read, or is too short.
+        Short ones are heard side by side, for which those next to each other should be about as
+        long: a net takes several in hardly more time than one.
         """
-        cepstra = cepstra_of(name, begin.keep_samples(_tell(blocks, told, 1 / SAMPLE_RATE)))
-        heard = _tell(hear(self.nets, cepstra), told, SHIFT_SAMPLES / SAMPLE_RATE, cepstra.seconds)
-        with Spool(np.uint8) as classes, Spool(np.float32) as probabilities:
-            for path, logs in self._paths(begin.keep_heard(heard)):
-                classes.append(path)
-                probabilities.append(np.exp(logs[np.arange(len(path)), path]))
-            return Transcript(
-                name,
-                cepstra.seconds,
-                self.nets[0].phones,
-                classes.rows(),
-                probabilities.rows(),
-                tuple(net.checkpoint for net in self.nets),
-                self.saved is not None,
-            )
+        heard = hear(self.nets, [recording.cepstra for recording in recordings])
+        for which, parts in groupby(heard, key=itemgetter(0)):
+            recording = recordings[which]
+            seconds = recording.cepstra.seconds
+            logs = (logs for _, logs in parts)
+            passing = _tell(logs, recording.told, SHIFT_SAMPLES / SAMPLE_RATE, seconds)
+            with Spool(np.uint8) as classes, Spool(np.float32) as probabilities:
+                for path, some in self._paths(recording.begin.keep_heard(passing)):
+                    classes.append(path)
+                    probabilities.append(np.exp(some[np.arange(len(path)), path]))
+                transcript = Transcript(
+                    recording.name,
+                    seconds,
+                    self.nets[0].phones,
+                    classes.rows(),
+                    probabilities.rows(),
+                    tuple(net.checkpoint for net in self.nets),
+                    self.saved is not None,
+                )
+            yield transcript
 
     def _paths(self, heard: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Give classes, (frames,), and what was heard of those frames, (frames, classes)."""
