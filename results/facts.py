@@ -35,7 +35,7 @@ def read_json(file: Path) -> dict[str, Any]:
         InputError: it is not there.
     """
     if not file.is_file():
-        raise InputError(f"{file} is missing: run phoneme-cli test on the best.ckpt of the run")
+        raise InputError(f"{file} is missing: run phoneme-cli validate and test on its best.ckpt")
     return dict(json.loads(file.read_text(encoding="utf-8")))
 
 

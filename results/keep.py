@@ -4,7 +4,7 @@ The runs are its fits, a seed each, or a folder of `phoneme-cli ensemble`; a dec
 as NAME-decoded. Each gets a folder in results/CORPUS/NAME/, without its weights; beside them
 stand the curves and the prediction of the first seed, and summary.json. Then the tables and
 pictures that are made of all models are made anew. Run `phoneme-cli test --ckpt_path
-RUN/checkpoints/best.ckpt` first.
+RUN/checkpoints/best.ckpt` first, and `validate` likewise where the test split has labels.
 """
 
 import csv
