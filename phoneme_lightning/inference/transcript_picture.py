@@ -1,5 +1,6 @@
 """A picture of a transcript's begin: spectrogram, segments, probabilities of the phones."""
 
+import io
 import math
 from collections.abc import Sequence
 from itertools import takewhile
@@ -33,6 +34,8 @@ _TITLE, _SOUND, _BAND, _PHONE, _TICKS = 0.34, 0.95, 0.22, 0.065, 0.36
 _SECONDS_A_ROW = 3.4  # more, and short phones could not bear their names
 _WINDOW, _STEP, _LENGTH = 128, 32, 512  # samples; 8 ms are short enough to see the glottis
 _DEEP = 65.0  # dB from the loudest to white
+_DPI = 185
+_GREYS, _COLOURS_IN_ALL = 16, 128  # more could not be told apart, and took several times the bytes
 
 
 def draw_transcript(transcript: Transcript, begin: Begin, out: Path) -> Path:
@@ -41,7 +44,7 @@ def draw_transcript(transcript: Transcript, begin: Begin, out: Path) -> Path:
     Args:
         transcript: of the recording.
         begin: what was kept of it.
-        out: the picture; its ending says the format.
+        out: the picture, a PNG.
 
     Returns:
         `out`.
@@ -58,7 +61,7 @@ def draw_transcript(transcript: Transcript, begin: Begin, out: Path) -> Path:
     height = _TITLE + rows * row_height
     drawn = list(takewhile(lambda segment: segment.begin < seconds, transcript))
     with rc_context({"font.size": 7, "font.family": "sans-serif", "axes.linewidth": 0.5}):
-        figure = Figure(figsize=(_WIDTH, height), dpi=220)
+        figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
         figure.text(_LEFT / _WIDTH, 1 - 0.2 / height, _title(transcript, seconds), fontsize=8.5)
         for row in range(rows):
             span = seconds * row / rows, seconds * (row + 1) / rows
@@ -72,8 +75,23 @@ def draw_transcript(transcript: Transcript, begin: Begin, out: Path) -> Path:
             if row == rows - 1:
                 axes.set_xlabel("seconds", labelpad=1)
         out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out)
+        _save(figure, out)
     return out
+
+
+def _save(figure: "Figure", out: Path) -> None:
+    """Write a PNG of few colours."""
+    from PIL import Image
+
+    with io.BytesIO() as drawn:
+        figure.savefig(drawn, format="png")
+        with Image.open(drawn) as image:
+            few = image.convert("RGB").quantize(
+                _COLOURS_IN_ALL, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+            )
+    # The mean of white and of what is next to it is no white.
+    few.putpalette([255 if part > 250 else part for part in few.getpalette() or []])
+    few.save(out, format="png", optimize=True, dpi=(_DPI, _DPI))
 
 
 def _title(transcript: Transcript, seconds: float) -> str:
@@ -111,13 +129,15 @@ def _axes(figure: "Figure", top: float, height: float, span: tuple[float, float]
 
 
 def _draw_sound(axes: "Axes", sound: np.ndarray, seconds: float) -> None:
+    from matplotlib import colormaps
+
     khz = SAMPLE_RATE / 2000
     span = axes.get_xlim()
     axes.imshow(
         sound,
         aspect="auto",
         origin="lower",
-        cmap="Greys",
+        cmap=colormaps["Greys"].resampled(_GREYS),
         vmin=-_DEEP,
         vmax=0,
         extent=(0, seconds, 0, khz),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.corpora.alignment import read_alignment
@@ -225,6 +226,10 @@ def test_the_command_writes_every_format_and_leaves_out_what_is_bad(nets, inside
     found = {file.relative_to("o").as_posix() for file in Path("o").rglob("*.*")}
     endings = ("TextGrid", "ctm", "json", "csv", "png")
     assert found == {f"{name}.{ending}" for name in ("deep/a b", "stereo") for ending in endings}
+
+    with Image.open("o/deep/a b.png") as picture:
+        assert picture.mode == "P"  # a palette: a third of the bytes
+        assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
     whole = json.loads(Path("o/deep/a b.json").read_text())
     assert (whole["seconds"], whole["checkpoints"], whole["decoded"]) == (2.5, nets, False)
