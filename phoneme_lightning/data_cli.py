@@ -80,6 +80,7 @@ def _parser() -> CommandParser:
         "source", type=Path, help="the folder: sound, and .TextGrid, .phn, .ctm or .lab"
     )
     folder.add_argument("--phones", type=Path, help="a YAML file: which symbols are which phone")
+    folder.add_argument("--licence", metavar="TEXT", help="of the recordings, for model cards")
     _add_recordings(folder, Path("data/own"))
 
     spoken = _command(
@@ -220,10 +221,10 @@ def _prepare_librispeech(source: Path, labels: Path | None, **options: Any) -> N
     _prepare_recordings(partial(librispeech_recipe, source, labels=labels), **options)
 
 
-def _prepare_folder(source: Path, phones: Path | None, **options: Any) -> None:
+def _prepare_folder(source: Path, phones: Path | None, licence: str | None, **options: Any) -> None:
     from phoneme_lightning.corpora.folder import folder_recipe
 
-    _prepare_recordings(partial(folder_recipe, source, phones=phones), **options)
+    _prepare_recordings(partial(folder_recipe, source, phones=phones, licence=licence), **options)
 
 
 def _prepare_recordings(

@@ -37,7 +37,12 @@ _NAMED = 20  # unknown symbols in an error
 
 
 def folder_recipe(
-    source: Path, *, phones: Path | None = None, validation_fraction: float = 0.1, seed: int = 0
+    source: Path,
+    *,
+    phones: Path | None = None,
+    licence: str | None = None,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
 ) -> Recipe:
     """Say how a folder of recordings becomes a store.
 
@@ -47,6 +52,7 @@ def folder_recipe(
     Args:
         source: the folder.
         phones: the YAML file.
+        licence: of the recordings, if known: what the model card of a net says that learns of them.
         validation_fraction: the share of the utterances that validation and test get.
         seed: of their draw.
 
@@ -85,6 +91,7 @@ def folder_recipe(
         settings={
             "labels": "alignment files",
             "map": rules,
+            **({"licence": licence} if licence else {}),
             "recordings_without_labels": bare,
             "labels_without_recording": len({path.with_suffix("") for path in alignments} - stems),
             "validation_fraction": validation_fraction,

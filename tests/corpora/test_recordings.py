@@ -166,6 +166,12 @@ def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
         prepare_recordings(folder_recipe(source), tmp_path / "other", workers=1)
 
 
+def test_a_folder_keeps_the_licence_that_is_said_of_it(tmp_path):
+    source = write_folder(tmp_path / "source")
+    assert folder_recipe(source, licence="CC0").settings["licence"] == "CC0"
+    assert "licence" not in folder_recipe(source).settings
+
+
 def test_what_has_no_partner_is_counted(tmp_path):
     source = write_folder(tmp_path / "source")
     (source / "bea" / "take1.wav").unlink()

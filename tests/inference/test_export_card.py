@@ -22,7 +22,8 @@ ABOUT = {
     "train_share": 0.25,
 }
 MANIFEST = {
-    "counts": {"utterances": 9, "frames": 36_000, "splits": {"speaker": {"train": 7, "test": 2}}}
+    "settings": {},
+    "counts": {"utterances": 9, "frames": 36_000, "splits": {"speaker": {"train": 7, "test": 2}}},
 }
 NOTHING = Measured({}, {}, None, {})
 
@@ -76,8 +77,28 @@ def test_data_and_limits_are_those_of_the_corpus():
     card = model_card(ABOUT, "libriphone", MANIFEST, NOTHING)
     assert "9 (train 7, test 2), 36,000 frames, 0.1 hours" in card
     assert "a share of 0.25" in card
-    assert "CC BY 4.0" in card
     assert "audiobooks" in card
     assert "not known here" in model_card(ABOUT, "mine", None, NOTHING)
     folded = ABOUT | {"phones": ["aa", "ao", "b"], "scored_as": {"ao": "aa"}}
     assert "3 phones, scored as 2" in model_card(folded, "timit", None, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said"),
+    [
+        ("spoken", "none: it is synthetic, spoken by espeak-ng"),
+        ("libriphone", "its speech is LibriSpeech's, CC BY 4.0: name Panayotov"),
+        ("librispeech", "CC BY 4.0: name Panayotov et al. (2015)."),
+        ("timit", "that of the Linguistic Data Consortium (LDC93S1)"),
+        ("folder", "not known here: ask whoever made the corpus"),
+    ],
+)
+def test_the_licence_is_the_corpus_s_or_what_who_prepared_it_says(corpus, said):
+    line = f"* Licence of the data: {said}"
+    assert line in model_card(ABOUT, corpus, MANIFEST, NOTHING)
+    by_name = "goes by its name"
+    assert (by_name in model_card(ABOUT, corpus, None, NOTHING)) == (corpus != "folder")
+    assert by_name not in model_card(ABOUT, corpus, MANIFEST, NOTHING)
+    own = MANIFEST | {"settings": {"licence": "CC0, J. Doe"}}
+    line = "* Licence of the data: CC0, J. Doe (as who prepared it says)."
+    assert line in model_card(ABOUT, corpus, own, NOTHING)

@@ -18,6 +18,7 @@ LICENCES = {
     "timit": "that of the Linguistic Data Consortium (LDC93S1), which does not let the speech be "
     "passed on; NLTK's sample of it is for non-commercial use.",
 }
+"""Corpus -> the licence, where the corpus is of that kind whoever prepared it."""
 UNKNOWN_LICENCE = "not known here: ask whoever made the corpus before passing the net on."
 
 ORIGINS = {
@@ -90,7 +91,11 @@ def _data(about: dict[str, Any], corpus: str, manifest: dict[str, Any] | None) -
             )
     if about["train_share"] < 1:
         lines.append(f"* Of train it learnt from a share of {about['train_share']:g}.")
-    lines.append(f"* Licence of the data: {LICENCES.get(corpus, UNKNOWN_LICENCE)}")
+    said = manifest["settings"].get("licence") if manifest else None
+    licence = f"{said} (as who prepared it says)." if said else LICENCES.get(corpus)
+    if licence and not manifest:
+        licence += " (The store was not at hand: this goes by its name.)"
+    lines.append(f"* Licence of the data: {licence or UNKNOWN_LICENCE}")
     return "\n".join(lines)
 
 
