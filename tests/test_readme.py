@@ -180,7 +180,7 @@ def test_the_results_are_those_of_the_kept_runs(monkeypatch):
     kinds = {
         kind for page in told["PAGES"] for _, kind, _ in told["PART"].findall(page.read_text())
     }
-    assert kinds == {"models", "table", "apart", "differences", "recipes"}
+    assert kinds == {"models", "table", "apart", "differences", "recipes", "timit"}
     for page in told["PAGES"]:
         assert told["told"](page) == page.read_text("utf-8")
 
