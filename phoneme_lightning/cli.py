@@ -18,42 +18,35 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.data.module import input_features
 from phoneme_lightning.errors import InputError, run_command
-from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.evaluation import Evaluation
-from phoneme_lightning.inference.reports import CollectPredictions, draw_fit
-from phoneme_lightning.inference.scores import append_score
+from phoneme_lightning.inference.reports import CollectPredictions, report_fit
+from phoneme_lightning.inference.scores import keep_score
 from phoneme_lightning.models.cost import count_parameters
 from phoneme_lightning.parser import PhonemeParser
-from phoneme_lightning.training.callbacks import (
-    EndWithValidation,
-    ReseedEachStep,
-    StopWhenAsked,
-    Throughput,
-)
-from phoneme_lightning.training.checkpoints import checkpoints
+from phoneme_lightning.training.callbacks import StopWhenAsked
 from phoneme_lightning.training.classifier import PhonemeClassifier
-from phoneme_lightning.training.divergence import DivergenceSettings, StopWhenDiverged
+from phoneme_lightning.training.divergence import DivergenceSettings
 from phoneme_lightning.training.environment import git_state, write_environment
+from phoneme_lightning.training.fit_callbacks import fit_callbacks
 from phoneme_lightning.training.inventory import take_phones, tie_phones
 from phoneme_lightning.training.metrics_csv import MetricsCsv
 from phoneme_lightning.training.outcome import (
     Outcome,
+    check_steps,
     forget_outcome,
-    read_outcome,
     record_failure,
     write_outcome,
 )
-from phoneme_lightning.training.progress import Announce, FitProgress
-from phoneme_lightning.training.record import WriteRecord, read_record
+from phoneme_lightning.training.record import read_record, stored_settings
 from phoneme_lightning.training.run import (
     TERMINATED,
     RunSettings,
     exit_on_sigterm,
     is_run,
+    known_folder,
     log_to,
     new_run_folder,
     record_command,
-    run_folder_of,
     say,
     say_what_is_next,
     show_on_screen,
@@ -141,12 +134,7 @@ class PhonemeCLI(LightningCLI):
             return
         record = read_record(self.checkpoint)
         self.phones, self.first_step = record["phones"], record["step"]
-        stored = record["config"]
-        stored["run"].pop("folder")
-        corpus = record["resolved"]["corpus"]
-        roots = (stored["data"]["root"], self._settings.data.root, ".")
-        here = any((Path(root) / corpus).is_dir() for root in roots)
-        stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
+        stored = stored_settings(record, self._settings.data.root)
         if subcommand != "fit":
             stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}
             stored["trainer"] = {"precision": stored["trainer"]["precision"]}
@@ -182,12 +170,15 @@ class PhonemeCLI(LightningCLI):
         self.run_settings: RunSettings = self._get(self.config_init, "run")
         if options.devices == "auto":
             options.devices = 1
-        self._check(options)
+        check_options(options)
+        known = known_folder(self.checkpoint, self.run_settings.folder)
+        if self.subcommand == "fit" and self.checkpoint:
+            check_steps(self.checkpoint, self.first_step, options.max_steps, known)
         tie_phones(self.model, self.datamodule.store, self.phones)
         precision = self.precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": self.datamodule.resolved_corpus, "precision": precision}
         config = self.record = {**self._resolved_config(), "resolved": resolved}
-        self.folder = self._known_folder() or new_run_folder(self.run_settings, config)
+        self.folder = known or new_run_folder(self.run_settings, config)
         log_to(self.folder)
         self.git = git_state()
         record_command(self.folder, str(self.git or "not in a git checkout"))
@@ -203,50 +194,23 @@ class PhonemeCLI(LightningCLI):
             if self.checkpoint:
                 metrics.cut_after(self.first_step)
             loggers = [metrics]
-            said = f"{precision} (auto)" if options.precision == "auto" else precision
             self.stop = StopWhenAsked(self.folder)
-            callbacks += [
-                Announce(self.datamodule.description, said),
-                ReseedEachStep(self._get(self.config_init, "seed_everything")),
-                Throughput(),
-                StopWhenDiverged(self._get(self.config_init, "divergence")),
-                EndWithValidation(),
-                self.stop,
-                WriteRecord(config, resolved, self.datamodule.store),
-                *checkpoints(self.folder, self.datamodule.store.ids, self.run_settings.keep_best),
-            ]
-            if options.enable_progress_bar is not False:
-                callbacks.append(FitProgress())
+            callbacks += fit_callbacks(
+                self.folder,
+                config,
+                self.datamodule,
+                seed=self._get(self.config_init, "seed_everything"),
+                divergence=self._get(self.config_init, "divergence"),
+                stop=self.stop,
+                keep_best=self.run_settings.keep_best,
+                bar=options.enable_progress_bar is not False,
+            )
         given = options.callbacks or []
         options.callbacks = [*(given if isinstance(given, list) else [given]), *callbacks]
         given = options.logger if isinstance(options.logger, list) else [options.logger]
         loggers += [logger for logger in given if not isinstance(logger, bool | None)]
         kwargs |= {"logger": loggers or False, "default_root_dir": str(self.folder)}
         return super().instantiate_trainer(**kwargs)
-
-    def _known_folder(self) -> Path | None:
-        """Give the folder of the run that the checkpoint stands in, unless another was given."""
-        known = run_folder_of(self.checkpoint) if self.checkpoint else None
-        given = self.run_settings.folder
-        return known if known and (not given or Path(given).resolve() == known) else None
-
-    def _check(self, options: Any) -> None:
-        """Refuse what would fail late or go wrong.
-
-        Raises:
-            InputError: it names the key.
-        """
-        check_options(options)
-        if self.subcommand != "fit":
-            return
-        if self.checkpoint and 0 < options.max_steps <= self.first_step:
-            # One that was cut off after its last step has still to be wound up.
-            known = self._known_folder()
-            if options.max_steps < self.first_step or not known or read_outcome(known):
-                raise InputError(
-                    f"{self.checkpoint} is at step {self.first_step}, where this fit ends: "
-                    f"to train on give trainer.max_steps above {self.first_step}"
-                )
 
     def _facts(self) -> dict[str, Any]:
         """Give what an outcome says beside the end itself."""
@@ -284,9 +248,7 @@ class PhonemeCLI(LightningCLI):
                 if not self.model.val_metrics.confusion.any():  # resumed after its last step
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
                 metrics, store = self.model.val_metrics, self.datamodule.store
-                write_confusion(self.folder, metrics.confusion.cpu().numpy(), store.scored_phones)
-                if self.run_settings.pictures:
-                    pictures = draw_fit(self.folder, metrics, store)
+                pictures = report_fit(self.folder, metrics, store, draw=self.run_settings.pictures)
             if self.run_settings.test_after_fit and best.is_file():
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
@@ -320,13 +282,8 @@ class PhonemeCLI(LightningCLI):
         )
 
     def _test(self, checkpoint: str) -> None:
-        if (record := self._evaluation.test(checkpoint)) is None:
-            return
-        append_score(record, Path(self.run_settings.root) / "scores.jsonl")
-        margin = self.run_settings.beat_baselines_by
-        baseline = max(record["silence_share"], record["linear_probe"])
-        if margin and record["frame_accuracy"] < baseline + margin:
-            say(f"that is less than {margin:.0%} above the better of the two: something is wrong")
+        record = self._evaluation.test(checkpoint)
+        if record and not keep_score(record, self.run_settings):
             self.exit_code = 1
 
 

@@ -20,7 +20,13 @@ from phoneme_lightning.inference.submission import write_submission
 from phoneme_lightning.training.metrics import PhoneMetrics, phone_accuracy
 from phoneme_lightning.training.run import say
 
-__all__ = ["CollectPredictions", "draw_fit", "report_test", "report_validation", "write_prediction"]
+__all__ = [
+    "CollectPredictions",
+    "report_fit",
+    "report_test",
+    "report_validation",
+    "write_prediction",
+]
 
 
 class CollectPredictions(Callback):
@@ -42,19 +48,25 @@ class CollectPredictions(Callback):
         self.predictions.update(args[2]["predictions"])
 
 
-def draw_fit(folder: Path, metrics: PhoneMetrics, store: FrameStore) -> dict[str, Path]:
-    """Draw what a validation confused, and the curves of the fit so far.
+def report_fit(
+    folder: Path, metrics: PhoneMetrics, store: FrameStore, *, draw: bool = True
+) -> dict[str, Path]:
+    """Keep what a validation confused; draw it, and the curves of the fit so far.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; gets confusion-validation.csv.
         metrics: of the validation.
         store: the corpus.
+        draw: whether to draw at all.
 
     Returns:
         The pictures by the names under which W&B files them.
     """
-    pictures = {"val/confusion": folder / "confusion-validation.png"}
     confusion = metrics.confusion.cpu().numpy()
+    write_confusion(folder, confusion, store.scored_phones)
+    if not draw:
+        return {}
+    pictures = {"val/confusion": folder / "confusion-validation.png"}
     plot_confusion(confusion, pictures["val/confusion"], store.scored_phones)
     if (folder / "metrics.csv").is_file():
         pictures["curves"] = folder / "curves.png"
@@ -102,8 +114,7 @@ def report_validation(
         about: what validation.json says beside the scores.
         scores: by their names, val/frame_accuracy and so on.
     """
-    write_confusion(folder, metrics.confusion.cpu().numpy(), store.scored_phones)
-    draw_fit(folder, metrics, store)
+    report_fit(folder, metrics, store)
     text = json.dumps({**about, **scores}, indent=2)
     (folder / "validation.json").write_text(text + "\n", encoding="utf-8")
     shown = (f"{name.removeprefix('val/').replace('_', ' ')} {x:.4f}" for name, x in scores.items())

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Scores", "append_score", "is_public", "split_score"]
+from phoneme_lightning.training.run import RunSettings, say
+
+__all__ = ["Scores", "append_score", "is_public", "keep_score", "split_score"]
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,22 @@ def append_score(record: Mapping[str, Any], path: str | Path = "runs/scores.json
         os.write(handle, line)
     finally:
         os.close(handle)
+
+
+def keep_score(record: Mapping[str, Any], settings: RunSettings) -> bool:
+    """Append a test's score to the scores of all runs; say so where it is suspiciously low.
+
+    Args:
+        record: what `report_test` gave.
+        settings: of the run.
+
+    Returns:
+        False if it does not beat the baselines by as much as the run asks.
+    """
+    append_score(record, Path(settings.root) / "scores.jsonl")
+    margin = settings.beat_baselines_by
+    baseline = max(record["silence_share"], record["linear_probe"])
+    if margin and record["frame_accuracy"] < baseline + margin:
+        say(f"that is less than {margin:.0%} above the better of the two: something is wrong")
+        return False
+    return True

@@ -15,6 +15,7 @@ from phoneme_lightning.errors import InputError
 __all__ = [
     "Infeasible",
     "Outcome",
+    "check_steps",
     "forget_outcome",
     "read_outcome",
     "record_failure",
@@ -132,3 +133,24 @@ def record_failure(folder: Path, facts: Callable[[], dict[str, Any]]) -> Iterato
             outcome = Outcome("failed", None, _one_line(error), text, **facts())
         write_outcome(folder, outcome)
         raise
+
+
+def check_steps(checkpoint: str, step: int, max_steps: int, known: Path | None) -> None:
+    """Refuse to resume a fit that is over.
+
+    Args:
+        checkpoint: from which it shall go on.
+        step: where that stands.
+        max_steps: where the fit ends; -1: nowhere.
+        known: the folder of the checkpoint's run, where the fit goes on in it.
+
+    Raises:
+        InputError: no step is left.
+    """
+    # One that was cut off after its last step has still to be wound up.
+    to_wind_up = step == max_steps and known and not read_outcome(known)
+    if 0 < max_steps <= step and not to_wind_up:
+        raise InputError(
+            f"{checkpoint} is at step {step}, where this fit ends: "
+            f"to train on give trainer.max_steps above {step}"
+        )

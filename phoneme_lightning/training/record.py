@@ -10,7 +10,7 @@ from phoneme_lightning import __version__
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import InputError
 
-__all__ = ["WriteRecord", "read_record"]
+__all__ = ["WriteRecord", "read_record", "stored_settings"]
 
 KEY = "phoneme_lightning"
 
@@ -62,3 +62,20 @@ def read_record(path: str | Path) -> dict[str, Any]:
             f"ckpt_path {path} was not written by a fit of phoneme-cli, so its model is unknown"
         )
     return {**checkpoint[KEY], "step": checkpoint["global_step"]}
+
+
+def stored_settings(record: dict[str, Any], root: str) -> dict[str, Any]:
+    """Give the config of a checkpoint's fit as a later command shall take it.
+
+    It has no folder, and its corpus is where it can be found now: under its name, or where it was.
+
+    Args:
+        record: what `read_record` gave.
+        root: a folder of frame stores, looked into beside the fit's own.
+    """
+    stored: dict[str, Any] = record["config"]
+    stored["run"].pop("folder")
+    corpus = record["resolved"]["corpus"]
+    here = any((Path(x) / corpus).is_dir() for x in (stored["data"]["root"], root, "."))
+    stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
+    return stored

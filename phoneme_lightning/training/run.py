@@ -22,6 +22,7 @@ __all__ = [
     "RunSettings",
     "exit_on_sigterm",
     "is_run",
+    "known_folder",
     "log_to",
     "new_run_folder",
     "record_command",
@@ -116,6 +117,12 @@ def run_folder_of(checkpoint: str | Path) -> Path | None:
     """Give the run's folder in which a checkpoint stands, if it stands in one."""
     folder = Path(checkpoint).resolve().parent.parent
     return folder if is_run(folder) else None
+
+
+def known_folder(checkpoint: str | Path | None, given: str | None) -> Path | None:
+    """Give the folder of the run that a checkpoint stands in, unless another was given."""
+    known = run_folder_of(checkpoint) if checkpoint else None
+    return known if known and (not given or Path(given).resolve() == known) else None
 
 
 def new_run_folder(settings: RunSettings, config: dict[str, Any]) -> Path:
