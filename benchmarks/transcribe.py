@@ -5,7 +5,8 @@ speed of sense. The sound is noise in the rhythm of syllables, the decoder's pho
 Two cores by default. Features, chunks' contexts, decoding and the list of phones are in the times;
 loading the net is not. A recording comes through a file, or as standard input does through a pipe;
 "short" are recordings of 12 s, as long all together, that are heard side by side. Memory is what
-the process takes beyond what it has once the net has heard a full batch; files do not count.
+the process takes between batches beyond what it has once the net has heard a full one, without
+files; the peak is all that it ever took, in batches and of mapped files too.
 
     python benchmarks/transcribe.py [--minutes 1 60] [--through file pipe short] [--nets rnn crnn]
 """
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from threading import Thread
 from typing import Any
 
@@ -133,6 +135,7 @@ def measure(ready: Any, folder: Path, minutes: float, through: str) -> dict[str,
         "times real time": round(heard / taken, 1),
         "cores busy": round((used.user + used.system - spent.user - spent.system) / taken, 2),
         "more memory, MB": round(most - before, 1),
+        "peak, MB": round(getrusage(RUSAGE_SELF).ru_maxrss / 1024),
     }
 
 
