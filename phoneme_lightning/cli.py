@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import tempfile
 import time
 from inspect import getdoc
 from pathlib import Path
@@ -23,7 +22,7 @@ from phoneme_lightning.inference.evaluation import Evaluation
 from phoneme_lightning.inference.reports import CollectPredictions, draw_fit
 from phoneme_lightning.inference.scores import append_score
 from phoneme_lightning.models.cost import count_parameters
-from phoneme_lightning.parser import PhonemeParser
+from phoneme_lightning.parser import PhonemeParser, named_checkpoint, parse_over
 from phoneme_lightning.phones import NUM_PHONES
 from phoneme_lightning.training.callbacks import (
     EndWithValidation,
@@ -44,7 +43,7 @@ from phoneme_lightning.training.outcome import (
     write_outcome,
 )
 from phoneme_lightning.training.progress import Announce, FitProgress
-from phoneme_lightning.training.record import WriteRecord, read_record
+from phoneme_lightning.training.record import WriteRecord, find_corpus, read_record
 from phoneme_lightning.training.run import (
     TERMINATED,
     RunSettings,
@@ -127,8 +126,17 @@ class PhonemeCLI(LightningCLI):
     def _settings(self) -> Any:
         return self.config[self.config.subcommand]
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse over the config of a checkpoint, whose classes say which keys there are."""
+        asked = next((word for word in self.arguments if word in self.subcommands()), "")
+        checkpoint = named_checkpoint(self.arguments)
+        if asked and checkpoint:
+            self.config = parse_over(parser, read_record(checkpoint), asked, self.arguments)
+        else:
+            super().parse_arguments(parser, args)
+
     def _parse_ckpt_path(self) -> None:
-        """Parse again with the checkpoint's config first: all that was given overrides it."""
+        """Parse again with the checkpoint's corpus, and with its config if a file named it."""
         subcommand = self.config.subcommand
         self.checkpoint: str | None = self._settings.ckpt_path
         if self.checkpoint is None:
@@ -140,19 +148,9 @@ class PhonemeCLI(LightningCLI):
             return
         record = read_record(self.checkpoint)
         self.first_step = record["step"]
-        stored = record["config"]
-        stored["run"].pop("folder")
-        corpus = record["resolved"]["corpus"]
-        roots = (stored["data"]["root"], self._settings.data.root, ".")
-        here = any((Path(root) / corpus).is_dir() for root in roots)
-        stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
-        if subcommand != "fit":
-            stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}
-            stored["trainer"] = {"precision": stored["trainer"]["precision"]}
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump({subcommand: stored}, file)
-            file.flush()
-            self.config = self.parser.parse_args(["--config", file.name, *self.arguments])
+        stored = record["config"]["data"]
+        stored["corpus"] = find_corpus(record, stored["root"], self._settings.data.root)
+        self.config = parse_over(self.parser, record, subcommand, self.arguments)
 
     def _resolved_config(self) -> dict[str, Any]:
         settings = self._settings.clone()

@@ -10,7 +10,7 @@ from phoneme_lightning import __version__
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.phones import PHONES
 
-__all__ = ["WriteRecord", "read_record"]
+__all__ = ["WriteRecord", "find_corpus", "read_record"]
 
 KEY = "phoneme_lightning"
 
@@ -61,3 +61,15 @@ def read_record(path: str | Path) -> dict[str, Any]:
             f"ckpt_path {path} was not written by a fit of phoneme-cli, so its model is unknown"
         )
     return {**checkpoint[KEY], "step": checkpoint["global_step"]}
+
+
+def find_corpus(record: dict[str, Any], *roots: str) -> str:
+    """Give `data.corpus` for the corpus of a fit: its name if it is here, else where it was then.
+
+    Args:
+        record: as `read_record` gives it.
+        roots: the folders of frame stores that are looked in, beside the one at hand.
+    """
+    corpus: str = record["resolved"]["corpus"]
+    here = any((Path(root) / corpus).is_dir() for root in (*roots, "."))
+    return corpus if here else record.get("store", corpus)
