@@ -130,7 +130,7 @@ class PhonemeCLI(LightningCLI):
         """Parse over the config of a checkpoint, whose classes say which keys there are."""
         asked = next((word for word in self.arguments if word in self.subcommands()), "")
         checkpoint = named_checkpoint(self.arguments)
-        if asked and checkpoint:
+        if asked and checkpoint and Path(checkpoint).is_file():
             self.config = parse_over(parser, read_record(checkpoint), asked, self.arguments)
         else:
             super().parse_arguments(parser, args)
