@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import tempfile
 import time
 from inspect import getdoc
 from pathlib import Path
@@ -22,7 +21,7 @@ from phoneme_lightning.inference.evaluation import Evaluation
 from phoneme_lightning.inference.reports import CollectPredictions, report_fit
 from phoneme_lightning.inference.scores import keep_score
 from phoneme_lightning.models.cost import count_parameters
-from phoneme_lightning.parser import PhonemeParser
+from phoneme_lightning.parser import PhonemeParser, named_checkpoint, parse_over
 from phoneme_lightning.training.callbacks import StopWhenAsked
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.divergence import DivergenceSettings
@@ -37,7 +36,7 @@ from phoneme_lightning.training.outcome import (
     record_failure,
     write_outcome,
 )
-from phoneme_lightning.training.record import read_record, stored_settings
+from phoneme_lightning.training.record import find_corpus, read_record
 from phoneme_lightning.training.run import (
     TERMINATED,
     RunSettings,
@@ -120,8 +119,17 @@ class PhonemeCLI(LightningCLI):
     def _settings(self) -> Any:
         return self.config[self.config.subcommand]
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse over the config of a checkpoint, whose classes say which keys there are."""
+        asked = next((word for word in self.arguments if word in self.subcommands()), "")
+        checkpoint = named_checkpoint(self.arguments)
+        if asked and checkpoint and Path(checkpoint).is_file():
+            self.config = parse_over(parser, read_record(checkpoint), asked, self.arguments)
+        else:
+            super().parse_arguments(parser, args)
+
     def _parse_ckpt_path(self) -> None:
-        """Parse again with the checkpoint's config first: all that was given overrides it."""
+        """Parse again with the checkpoint's corpus, and with its config if a file named it."""
         subcommand = self.config.subcommand
         self.checkpoint: str | None = self._settings.ckpt_path
         self.phones: list[str] | None = None
@@ -134,14 +142,9 @@ class PhonemeCLI(LightningCLI):
             return
         record = read_record(self.checkpoint)
         self.phones, self.first_step = record["phones"], record["step"]
-        stored = stored_settings(record, self._settings.data.root)
-        if subcommand != "fit":
-            stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}
-            stored["trainer"] = {"precision": stored["trainer"]["precision"]}
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump({subcommand: stored}, file)
-            file.flush()
-            self.config = self.parser.parse_args(["--config", file.name, *self.arguments])
+        stored = record["config"]["data"]
+        stored["corpus"] = find_corpus(record, stored["root"], self._settings.data.root)
+        self.config = parse_over(self.parser, record, subcommand, self.arguments)
 
     def _resolved_config(self) -> dict[str, Any]:
         settings = self._settings.clone()

@@ -36,7 +36,7 @@ def pairs(found: Found) -> list[tuple[str, str]]:
     ]
     for name in found:
         base, dash, end = name.rpartition("-")
-        if dash and end in ("decoded", "pseudo"):
+        if dash and end in ("decoded", "long", "pseudo"):
             claims.append((name, base))
     return [(a, b) for a, b in dict.fromkeys(claims) if a != b and {a, b} <= found.keys()]
 

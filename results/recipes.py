@@ -12,11 +12,16 @@ from phoneme_lightning.sweep.leaderboard import short_names
 __all__ = ["recipes"]
 
 NET = "model.backbone."
-OF_THE_MACHINE = ("trainer.accelerator", "trainer.devices", "trainer.precision")
+NOT_OF_TRAINING = (
+    *("trainer.accelerator", "trainer.devices", "trainer.precision"),
+    "trainer.val_check_interval",
+)
 
 
 def recipes(names: Iterable[str], kept: Path, title: Callable[[str], str]) -> list[str]:
     """Give a line a net and a table of the settings in which their trainings differ.
+
+    A setting that an older fit does not name was not there yet, and is what it is by default now.
 
     Args:
         names: of the models, in order; what was not trained is left out.
@@ -35,8 +40,8 @@ def recipes(names: Iterable[str], kept: Path, title: Callable[[str], str]) -> li
     apart = [
         key
         for key in keys
-        if not key.startswith((NET, *OF_THE_MACHINE))
-        and len({_shown(one.get(key)) for one in settings.values()}) > 1
+        if not key.startswith((NET, *NOT_OF_TRAINING))
+        and len({_shown(one[key]) for one in settings.values() if key in one}) > 1
     ]
     if not apart:
         return lines
@@ -45,7 +50,8 @@ def recipes(names: Iterable[str], kept: Path, title: Callable[[str], str]) -> li
     short = short_names(apart)
     for key in apart:
         values = (_shown(one.get(key)) for one in settings.values())
-        lines.append(f"| {short[key]} | {' | '.join(values)} |")
+        label = "optimizer" if key == "model.optimizer.class_path" else short[key]
+        lines.append(f"| {label} | {' | '.join(values)} |")
     return lines
 
 
@@ -62,4 +68,4 @@ def _net(settings: dict[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value).removeprefix("torch.optim.")

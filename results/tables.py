@@ -25,7 +25,7 @@ LINK = re.compile(r"\[([^]]*)\]\(results/[^)]*\)")
 ENDS = {
     "-decoded": ", decoded",
     "-pseudo": ", with pseudo-labels",
-    "-long": ", full width and longer",
+    "-long": ", trained longer",
 }
 TITLES = {
     "baseline": "GRU, the usual recipe",

@@ -143,6 +143,13 @@ class TestCheckpointGivesWay:
         assert cli.model.backbone.recurrent.dropout.p == 0.7
         assert cli.model.backbone.output_dim == 16
 
+    def test_init_args_that_the_default_backbone_does_not_take(self, trained, tmp_path):
+        file = tmp_path / "over.yaml"
+        file.write_text("model: {backbone: {init_args: {cell: lstm}}}\ntrainer: {max_steps: 7}")
+        cli = self.resume(trained, tmp_path, "--config", str(file))
+        assert isinstance(cli.model.backbone, RNN)
+        assert cli.trainer.global_step == 7
+
     def test_another_root(self, trained, place):
         (place / "moved").mkdir()
         (place / "moved" / "libriphone").symlink_to(place / "data" / "libriphone")

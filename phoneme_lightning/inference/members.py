@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.hearing import calculating
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.training.classifier import PhonemeClassifier
-from phoneme_lightning.training.record import read_record
+from phoneme_lightning.training.record import find_corpus, read_record
 from phoneme_lightning.training.trainer import (
     Precision,
     resolve_precision,
@@ -61,8 +60,7 @@ class Member:
         settings, corpus = record["config"]["data"], record["resolved"]["corpus"]
         if root is None:
             root = settings["root"]
-            here = any((Path(place) / corpus).is_dir() for place in (root, "."))
-            corpus = corpus if here else record.get("store", corpus)
+            corpus = find_corpus(record, root)
         data = PhonemeDataModule(
             corpus=corpus, root=root, split=settings["split"], deltas=settings["deltas"]
         )

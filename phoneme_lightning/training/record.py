@@ -10,7 +10,7 @@ from phoneme_lightning import __version__
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import InputError
 
-__all__ = ["WriteRecord", "read_record", "stored_settings"]
+__all__ = ["WriteRecord", "find_corpus", "read_record"]
 
 KEY = "phoneme_lightning"
 
@@ -64,18 +64,13 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return {**checkpoint[KEY], "step": checkpoint["global_step"]}
 
 
-def stored_settings(record: dict[str, Any], root: str) -> dict[str, Any]:
-    """Give the config of a checkpoint's fit as a later command shall take it.
-
-    It has no folder, and its corpus is where it can be found now: under its name, or where it was.
+def find_corpus(record: dict[str, Any], *roots: str) -> str:
+    """Give `data.corpus` for the corpus of a fit: its name if it is here, else where it was then.
 
     Args:
-        record: what `read_record` gave.
-        root: a folder of frame stores, looked into beside the fit's own.
+        record: as `read_record` gives it.
+        roots: the folders of frame stores that are looked in, beside the one at hand.
     """
-    stored: dict[str, Any] = record["config"]
-    stored["run"].pop("folder")
-    corpus = record["resolved"]["corpus"]
-    here = any((Path(x) / corpus).is_dir() for x in (stored["data"]["root"], root, "."))
-    stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
-    return stored
+    corpus: str = record["resolved"]["corpus"]
+    here = any((Path(root) / corpus).is_dir() for root in (*roots, "."))
+    return corpus if here else record.get("store", corpus)

@@ -29,6 +29,9 @@ def compare_arms(name: str, root: Path) -> list[Comparison]:
     if fit_folders(Path(name)):
         raise InputError(f"{name} has no arms to set beside each other: give two, A and B")
     side = find_side(name, root)
+    if Path(name.rpartition(":")[2]).name == side.searched[0].trial:
+        arm = f"{side.path}:{side.searched[0].arm}"
+        raise InputError(f"{name} is one trial: give its arm, {arm}, or a second trial")
     done = {one.arm for one in find_side(str(side.path), root).searched}
     named = dict.fromkeys(row.arm for row in read_design(RoundFolder(side.path).design))
     arms = [arm for arm in named if arm in done]

@@ -44,6 +44,13 @@ def test_an_arm_that_is_alone_has_nothing_beside_it(searched):
     assert "\n" not in str(refused.value)
 
 
+def test_a_trial_alone_is_not_taken_for_its_arm(searched):
+    trial = next(row.trial for row in read_design(searched.design) if row.arm == "cosine")
+    for name in (f"lr:{trial}", str(searched.trials / trial)):
+        with pytest.raises(InputError, match=r"is one trial: give its arm, .*lr:cosine, or"):
+            compare_arms(name, ROOT)
+
+
 def test_a_run_alone_is_told_what_it_lacks(tmp_path):
     (tmp_path / "config.yaml").write_text("seed_everything: 0")
     with pytest.raises(InputError, match=r"has no arms .* give two"):
