@@ -4,7 +4,7 @@ import io
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -23,8 +23,9 @@ SOUNDS = {
     *(".aif", ".aiff", ".au", ".caf", ".w64", ".sph"),
 }
 """How recordings end, in small letters."""
-_UNKNOWN_LENGTH = 0x7FFFFF00
-"""From here on the length in a wav header is what a program writes that cannot know it yet."""
+_UNKNOWN_LENGTH = 0x7FFF0000
+"""From here on the length in a wav header is what a program writes that cannot know it yet: sox
+0x7FFFF000, less what is no whole sample of all channels, others all bits or all but the first."""
 _RATES = (1_000, 768_000)
 _LOUDEST = 1e9
 """Of full scale. Integers that somebody stored as floats are less; cepstra of more overflow."""
@@ -62,7 +63,12 @@ def read_audio(source: str | Path | BinaryIO) -> np.ndarray:
     return np.concatenate(list(stream_audio(source, 60.0)))
 
 
-def stream_audio(source: str | Path | BinaryIO, block_seconds: float) -> Iterator[np.ndarray]:
+def stream_audio(
+    source: str | Path | BinaryIO,
+    block_seconds: float,
+    *,
+    remark: Callable[[str], None] = lambda said: None,
+) -> Iterator[np.ndarray]:
     """Read a recording in blocks, in memory that does not grow with its length.
 
     A stream that cannot go back, such as a pipe, is first written to a temporary file.
@@ -70,6 +76,7 @@ def stream_audio(source: str | Path | BinaryIO, block_seconds: float) -> Iterato
     Args:
         source: a file, or a stream of bytes.
         block_seconds: how much to read at once.
+        remark: is told before the first block what `oddities` says of the recording.
 
     Yields:
         (samples,), float32, at SAMPLE_RATE, full scale is 1: end to end what `read_audio` gives.
@@ -78,6 +85,8 @@ def stream_audio(source: str | Path | BinaryIO, block_seconds: float) -> Iterato
         BadSound: as `read_audio` does; what lies after the first block may be seen to be bad late.
     """
     with _open(source) as (name, file):
+        for said in _oddities(file):
+            remark(said)
         brought = None
         if file.samplerate != SAMPLE_RATE:
             brought = soxr.ResampleStream(file.samplerate, SAMPLE_RATE, 1, dtype="float32")
@@ -111,13 +120,15 @@ def oddities(source: str | Path) -> list[str]:
         BadSound: it cannot be opened.
     """
     with _open(source) as (_, file):
-        said = []
-        if file.channels > 1:
-            said.append(f"{file.channels} channels: averaged")
-        if file.samplerate < SAMPLE_RATE:
-            above = file.samplerate / 2000
-            said.append(f"{file.samplerate} samples a second: nothing is heard above {above:g} kHz")
-        return said
+        return list(_oddities(file))
+
+
+def _oddities(file: soundfile.SoundFile) -> Iterator[str]:
+    if file.channels > 1:
+        yield f"{file.channels} channels: averaged"
+    if file.samplerate < SAMPLE_RATE:
+        above = file.samplerate / 2000
+        yield f"{file.samplerate} samples a second: nothing is heard above {above:g} kHz"
 
 
 def seconds_of(source: str | Path) -> float:
@@ -145,6 +156,7 @@ def _open(source: str | Path | BinaryIO) -> Iterator[tuple[str, soundfile.SoundF
         return
     name = getattr(source, "name", None)
     name = name if isinstance(name, str) else "the stream"
+    name = "standard input" if name == "<stdin>" else name
     if source.seekable():
         with _decode(name, source) as file:
             yield name, file
@@ -178,7 +190,16 @@ def _decode(name: str, stream: BinaryIO) -> Iterator[soundfile.SoundFile]:
             whole = f"{file.frames} of {int(claimed[1])} samples"
             raise BadSound(name, "cut off or damaged", whole)
         if not file.frames:
-            raise BadSound(name, "without a sample")
+            raise BadSound(name, "without a sample", _unsaid(head, stream))
         if not _RATES[0] <= file.samplerate <= _RATES[1]:
             raise BadSound(name, "no possible rate", f"{file.samplerate} samples a second")
         yield file
+
+
+def _unsaid(head: bytes, stream: BinaryIO) -> str:
+    """Say so where a wav header that promises no sound is followed by something."""
+    place = head.find(b"data\0\0\0\0") if head.startswith(b"RIFF") else -1
+    follow = stream.seek(0, io.SEEK_END) - place - 8
+    if place < 0 or not follow:
+        return ""
+    return f"its header says 0 bytes, but {follow} follow; sox --ignore-length reads them as sound"

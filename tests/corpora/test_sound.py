@@ -75,7 +75,7 @@ def wav(length=None):
     return bytes(data)
 
 
-@pytest.mark.parametrize("length", [None, 0xFFFFFFFF, 0x7FFFFFFF])
+@pytest.mark.parametrize("length", [None, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFEFFC])
 def test_a_pipe_is_read_to_its_end(length):
     read, write = os.pipe()
     sender = threading.Thread(target=lambda: os.fdopen(write, "wb").write(wav(length)))
@@ -93,6 +93,8 @@ def test_a_pipe_is_read_to_its_end(length):
         (wav()[:20], "not audio"),
         (wav()[:44], "without a sample|cut off"),
         (wav()[:9_000], "cut off"),
+        (wav(0), r"without a sample \(its header says 0 bytes, but 16000 follow; sox"),
+        (wav(0)[:44], r"without a sample:"),
     ],
 )
 def test_what_cannot_be_used_is_told_by_name_and_reason(tmp_path, content, reason):
