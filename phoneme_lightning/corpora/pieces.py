@@ -24,7 +24,7 @@ import numpy as np
 
 from phoneme_lightning.corpora.audio import COEFFICIENTS, SAMPLE_RATE, extract
 from phoneme_lightning.corpora.quarantine import Damage
-from phoneme_lightning.corpora.sound import BadSound, oddities, read_audio, seconds_of
+from phoneme_lightning.corpora.sound import BadSound, read_audio, seconds_of
 from phoneme_lightning.errors import InputError
 
 __all__ = [
@@ -264,11 +264,11 @@ def _make(label: Callable[..., Any], folder: Path, name: str, takes: Sequence[Ta
 
 def _prepare(take: Take, label: Callable[..., Any]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Give a take's features, (frames, 13), labels, (frames,), and remarks."""
+    remarks = list[str]()
     try:
         if (seconds := seconds_of(take.audio)) > LONGEST_SECONDS:
             raise Damage("too long", f"{seconds:.0f} s, at most {LONGEST_SECONDS:.0f}: cut it")
-        remarks = oddities(take.audio)
-        samples = read_audio(take.audio)
+        samples = read_audio(take.audio, remark=remarks.append)
     except BadSound as bad:
         raise Damage(bad.reason, bad.detail) from bad
     features = extract(samples)
@@ -277,8 +277,6 @@ def _prepare(take: Take, label: Callable[..., Any]) -> tuple[np.ndarray, np.ndar
     labels, more = label(take, len(samples) / SAMPLE_RATE, len(features))
     if (labels < 0).all():
         raise Damage("no labelled frame")
-    if not samples.any():
-        remarks.append("silent: every sample is 0")
     return features, labels, [*remarks, *more]
 
 

@@ -83,7 +83,7 @@ class Quarantine:
             strict: whether a single one is too much.
 
         Raises:
-            InputError: more is rejected than may be; it says the most frequent reasons.
+            InputError: more is rejected than may be; it says the reasons.
         """
         most: float = max(max_bad * total, SPARED if max_bad else 0)
         allowed, fix = f"--max-bad allows {max_bad:.2%}", "raise --max-bad"
@@ -97,11 +97,9 @@ class Quarantine:
             print(line, file=sys.stderr)
         if not is_refused:
             return
-        first = self.rows[0]
         raise InputError(
             f"{len(self)} of {total} utterances are bad ({len(self) / total:.2%}, {allowed}): "
-            f"{self._counted()}; first {first.split} {first.id}, {first.reason}: "
-            f"mend the source or {fix}"
+            f"{self._counted()}: mend the source or {fix}"
         )
 
     def _counted(self) -> str:

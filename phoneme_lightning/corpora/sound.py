@@ -16,7 +16,7 @@ import soxr
 from phoneme_lightning.corpora.audio import SAMPLE_RATE
 from phoneme_lightning.errors import InputError
 
-__all__ = ["SOUNDS", "BadSound", "oddities", "read_audio", "seconds_of", "stream_audio"]
+__all__ = ["SOUNDS", "BadSound", "read_audio", "seconds_of", "stream_audio"]
 
 SOUNDS = {
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
@@ -46,13 +46,20 @@ class BadSound(InputError):
         super().__init__(f"{name}: {said}: give another recording")
 
 
-def read_audio(source: str | Path | BinaryIO) -> np.ndarray:
+def _ignore(said: str) -> None:
+    """Leave unsaid what a person should know."""
+
+
+def read_audio(
+    source: str | Path | BinaryIO, *, remark: Callable[[str], None] = _ignore
+) -> np.ndarray:
     """Read a whole recording, in any format that libsndfile knows.
 
     Channels are averaged, other rates brought to SAMPLE_RATE by soxr.
 
     Args:
         source: a file, or a stream of bytes such as standard input.
+        remark: is told what a person should know of a recording that can be used all the same.
 
     Returns:
         (samples,), float32, at SAMPLE_RATE, full scale is 1.
@@ -60,14 +67,14 @@ def read_audio(source: str | Path | BinaryIO) -> np.ndarray:
     Raises:
         BadSound: it is missing, empty, no sound, cut off, or holds what is no number or too loud.
     """
-    return np.concatenate(list(stream_audio(source, 60.0)))
+    return np.concatenate(list(stream_audio(source, 60.0, remark=remark)))
 
 
 def stream_audio(
     source: str | Path | BinaryIO,
     block_seconds: float,
     *,
-    remark: Callable[[str], None] = lambda said: None,
+    remark: Callable[[str], None] = _ignore,
 ) -> Iterator[np.ndarray]:
     """Read a recording in blocks, in memory that does not grow with its length.
 
@@ -76,7 +83,8 @@ def stream_audio(
     Args:
         source: a file, or a stream of bytes.
         block_seconds: how much to read at once.
-        remark: is told before the first block what `oddities` says of the recording.
+        remark: is told what a person should know of a recording that can be used all the same:
+            before the first block, but after the last that all was silent.
 
     Yields:
         (samples,), float32, at SAMPLE_RATE, full scale is 1: end to end what `read_audio` gives.
@@ -85,9 +93,12 @@ def stream_audio(
         BadSound: as `read_audio` does; what lies after the first block may be seen to be bad late.
     """
     with _open(source) as (name, file):
-        for said in _oddities(file):
-            remark(said)
-        brought = None
+        if file.channels > 1:
+            remark(f"{file.channels} channels: averaged")
+        if file.samplerate < SAMPLE_RATE:
+            above = file.samplerate / 2000
+            remark(f"{file.samplerate} samples a second: nothing is heard above {above:g} kHz")
+        brought, loudest = None, 0.0
         if file.samplerate != SAMPLE_RATE:
             brought = soxr.ResampleStream(file.samplerate, SAMPLE_RATE, 1, dtype="float32")
         size, done = max(1, round(block_seconds * file.samplerate)), 0
@@ -105,30 +116,11 @@ def stream_audio(
                 place = (done + bad.argmax()) / file.samplerate
                 what = "impossibly loud" if np.isfinite(peak) else "holds NaN or infinity"
                 raise BadSound(name, what, f"at {place:.2f} s")
-            done += len(block)
+            done, loudest = done + len(block), max(loudest, peak)
             mono: np.ndarray = block.mean(axis=1)
             yield mono if brought is None else brought.resample_chunk(mono, done >= file.frames)
-
-
-def oddities(source: str | Path) -> list[str]:
-    """Say what a person should know of a sound that can be used all the same.
-
-    Args:
-        source: a file.
-
-    Raises:
-        BadSound: it cannot be opened.
-    """
-    with _open(source) as (_, file):
-        return list(_oddities(file))
-
-
-def _oddities(file: soundfile.SoundFile) -> Iterator[str]:
-    if file.channels > 1:
-        yield f"{file.channels} channels: averaged"
-    if file.samplerate < SAMPLE_RATE:
-        above = file.samplerate / 2000
-        yield f"{file.samplerate} samples a second: nothing is heard above {above:g} kHz"
+        if not loudest:
+            remark("silent: every sample is 0")
 
 
 def seconds_of(source: str | Path) -> float:
