@@ -90,7 +90,8 @@ def transcriber(net: str, precision: str) -> Any:
     flat = np.full(count, -np.log(count), dtype=np.float32)
     log_next = np.tile(flat, (count, 1))
     np.fill_diagonal(log_next, -np.inf)
-    saved = SavedDecoder(PHONES, PhoneModel(flat, flat, log_next, 3), Decoder(1.0, 0.5))
+    phones = PhoneModel(flat, flat, log_next, np.full(count, 3))
+    saved = SavedDecoder(PHONES, phones, Decoder(1.0, 0.5))
     return Transcriber((hearing,), saved)
 
 

@@ -165,22 +165,31 @@ def _add_judgement(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--max-bad",
+        type=partial(parse_share, "--max-bad"),
         metavar="SHARE",
         default="1%",
-        help="refuse it if a larger share is damaged; 1%% (the default) and 0.01 are the same",
+        help="refuse it if a larger share is damaged, and more than two utterances; 1%% (the "
+        "default) and 0.01 are the same; 0 allows none",
     )
 
 
 def _add_draw(parser: CommandParser) -> None:
     parser.add_argument(
         "--validation-fraction",
+        type=partial(parse_share, "--validation-fraction"),
         metavar="SHARE",
         default="10%",
         help="share of the training utterances that validation gets (default: 10%%)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the draw of the validation split (default: 0)"
+        "--seed", type=_seed, default=0, help="of the draw of the validation split (default: 0)"
     )
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 0 on")
+    return int(text)
 
 
 def _add_recordings(parser: CommandParser, out: Path) -> None:
@@ -195,17 +204,11 @@ def _add_recordings(parser: CommandParser, out: Path) -> None:
     _add_draw(parser)
 
 
-def _prepare_libriphone(
-    source: Path, out: Path, strict: bool, max_bad: str, validation_fraction: str, seed: int
-) -> None:
+def _prepare_libriphone(source: Path, out: Path, **options: Any) -> None:
     from phoneme_lightning.corpora.libriphone import prepare_libriphone
 
-    fraction = parse_share("--validation-fraction", validation_fraction)
-    allowed = parse_share("--max-bad", max_bad)
     _announce(out)
-    prepare_libriphone(
-        source, out, strict=strict, max_bad=allowed, validation_fraction=fraction, seed=seed
-    )
+    prepare_libriphone(source, out, **options)
     _conclude(out)
 
 
@@ -233,35 +236,31 @@ def _prepare_recordings(
     workers: int | None,
     shard: str | None,
     strict: bool,
-    max_bad: str,
-    validation_fraction: str,
-    seed: int,
+    max_bad: float,
+    **draw: Any,
 ) -> None:
     from phoneme_lightning.corpora.assemble import prepare_recordings
     from phoneme_lightning.corpora.pieces import parse_shard
 
-    fraction = parse_share("--validation-fraction", validation_fraction)
-    allowed = parse_share("--max-bad", max_bad)
     part = None if shard is None else parse_shard(shard)
-    made = recipe(validation_fraction=fraction, seed=seed)
-    for key in ("recordings_without_labels", "labels_without_recording"):
-        if count := made.settings.get(key):
-            print(f"{count:,} {key.replace('_', ' ')}: left out")
+    made = recipe(**draw)
+    for key, names in made.lone.items():
+        if names:
+            print(f"{len(names):,} {key.replace('_', ' ')}: left out")
     if part is None:
         _announce(out)
-    prepare_recordings(made, out, shard=part, workers=workers, strict=strict, max_bad=allowed)
+    prepare_recordings(made, out, shard=part, workers=workers, strict=strict, max_bad=max_bad)
     if part is None:
         _conclude(out)
     else:
         print(f"shard {shard} of {out} is there; when all are: phoneme-data merge {out}")
 
 
-def _merge(store: Path, strict: bool, max_bad: str) -> None:
+def _merge(store: Path, strict: bool, max_bad: float) -> None:
     from phoneme_lightning.corpora.assemble import assemble
 
-    allowed = parse_share("--max-bad", max_bad)
     _announce(store)
-    assemble(store, strict=strict, max_bad=allowed)
+    assemble(store, strict=strict, max_bad=max_bad)
     _conclude(store)
 
 
@@ -284,7 +283,7 @@ def _conclude(out: Path) -> None:
     if store.manifest["counts"].get("quarantined"):
         print(f"what was left out, and why: {out / 'quarantine.csv'}")
     if store.manifest["counts"].get("remarks"):
-        print(f"what to know of what was not: {out / 'remarks.csv'}")
+        print(f"what to know of the rest: {out / 'remarks.csv'}")
 
 
 def _check(store: Path) -> int:

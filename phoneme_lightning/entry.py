@@ -130,6 +130,24 @@ def _run_export(arguments: Namespace) -> None:
     export(arguments.checkpoint, out=arguments.out, onnx=arguments.onnx)
 
 
+class _IntermixedParser(CommandParser):
+    """A parser of words with options anywhere between them, as in `a.ckpt --plot talk.wav`."""
+
+    _is_inside = False  # argparse's way to intermix calls the plain one twice
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
+        """Parse as `parse_known_intermixed_args` does."""
+        if self._is_inside:
+            return super().parse_known_args(args, namespace)
+        self._is_inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_inside = False
+
+
 def build_parser() -> CommandParser:
     """Build the parser of what needs no LightningCLI, the bare help, and mistyped subcommands."""
     names = ",".join((*NETS, *OTHERS, "info"))
@@ -154,6 +172,7 @@ def build_parser() -> CommandParser:
         "--help.",
         dest="subcommand",
         prog="phoneme-cli",
+        parser_class=_IntermixedParser,
     )
     for name, text in NETS.items():
         commands.add_parser(name, help=text)
@@ -166,7 +185,7 @@ def build_parser() -> CommandParser:
     return parser
 
 
-def _add_ensemble(commands: "_SubParsersAction[CommandParser]") -> None:
+def _add_ensemble(commands: "_SubParsersAction[_IntermixedParser]") -> None:
     text = "Average nets, or decode one: score validation, predict the test split."
     parser = commands.add_parser("ensemble", help=text, description=text)
     parser.add_argument(
@@ -202,7 +221,7 @@ def _add_ensemble(commands: "_SubParsersAction[CommandParser]") -> None:
     )
 
 
-def _add_transcribe(commands: "_SubParsersAction[CommandParser]") -> None:
+def _add_transcribe(commands: "_SubParsersAction[_IntermixedParser]") -> None:
     text = "Say which phones recordings hold, and when."
     parser = commands.add_parser("transcribe", help=text, description=text)
     parser.add_argument(
@@ -239,7 +258,7 @@ def _add_transcribe(commands: "_SubParsersAction[CommandParser]") -> None:
     )
 
 
-def _add_export(commands: "_SubParsersAction[CommandParser]") -> None:
+def _add_export(commands: "_SubParsersAction[_IntermixedParser]") -> None:
     text = "Write a net as a folder that works without this package: ONNX, safetensors, JSON."
     parser = commands.add_parser("export", help=text, description=text)
     parser.add_argument("checkpoint", metavar="CKPT", help="weights of a fit")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.entry import _needs_net, build_parser, main
+from phoneme_lightning.errors import InputError
 from phoneme_lightning.training.trainer import resolve_precision
 
 MAIN = "from phoneme_lightning.entry import main; main()"
@@ -106,6 +108,34 @@ def test_what_needs_no_net_is_answered_without_pytorch(words, said, monkeypatch,
 )
 def test_lightning_is_asked_where_it_alone_knows(words, needed):
     assert _needs_net(words) == needed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["best.ckpt", "talk.wav", "-", "--plot", "--out", "o", "--format=csv"],
+        ["best.ckpt", "--plot", "talk.wav", "--out", "o", "-", "--format", "csv"],
+        ["--format", "csv", "best.ckpt", "--plot", "talk.wav", "--out=o", "-"],
+    ],
+)
+def test_options_may_stand_between_recordings(words):
+    found = build_parser().parse_args(["transcribe", *words])
+    assert found.words == ["best.ckpt", "talk.wav", "-"]
+    assert (found.plot, found.out, found.formats) == (True, "o", ["csv"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["transcribe"], "arguments are required: CKPT|SOUND"),
+        (["transcribe", "a.ckpt", "--plott", "b.wav"], "unrecognized arguments: --plott"),
+        (["transcribe", "a.ckpt", "--format", "srt", "b.wav"], "invalid choice: 'srt'"),
+        (["export", "a.ckpt", "--no-onnx", "b.ckpt"], "unrecognized arguments: b.ckpt"),
+    ],
+)
+def test_a_mistyped_option_between_recordings_is_named(words, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        build_parser().parse_args(words)
 
 
 def test_a_mistake_is_one_line_and_no_garbage_is_looked_for_on_the_way_to_it():

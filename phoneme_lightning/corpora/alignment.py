@@ -3,7 +3,7 @@
 | ending | a line, or what holds it |
 |---|---|
 | .phn | first sample, sample after the last, symbol (TIMIT) |
-| .lab | begin, end, symbol: in seconds, or in units of 100 ns where both are whole (HTK) |
+| .lab | begin, end, symbol: in seconds, or in units of 100 ns where all are whole (HTK) |
 | .ctm | recording, channel, begin, duration in seconds, symbol |
 | .TextGrid | an interval of a tier (Praat, the Montreal Forced Aligner) |
 """
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phoneme_lightning.corpora.audio import SAMPLE_RATE, frame_centres
+from phoneme_lightning.corpora.audio import FRAME_SAMPLES, SAMPLE_RATE, frame_centres
 from phoneme_lightning.corpora.quarantine import Damage
 
 __all__ = ["ENDINGS", "Interval", "label_frames", "read_alignment"]
@@ -25,6 +25,7 @@ __all__ = ["ENDINGS", "Interval", "label_frames", "read_alignment"]
 BEYOND_SECONDS = 0.05
 """How far an alignment may run beyond its recording: two frames and what rounding makes."""
 _HTK_UNITS_A_SECOND = 10_000_000
+_SHORTEST_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
 _TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "mau")
 
 
@@ -138,8 +139,14 @@ def _read_phn(path: Path) -> list[Interval]:
 
 def _read_lab(path: Path) -> list[Interval]:
     rows = [(a, b, symbol) for a, b, symbol, *_ in _lines(path, 3)]
-    whole = all(word.isdigit() for a, b, _ in rows for word in (a, b))
+    whole = all(word.isdecimal() for a, b, _ in rows for word in (a, b))
     unit = 1 / _HTK_UNITS_A_SECOND if whole else 1.0
+    if rows and whole and (end := max(int(b) for _, b, _ in rows)) * unit < _SHORTEST_SECONDS:
+        raise Damage(
+            "wrong unit",
+            f"{path.name} ends at {end}: times without a point are units of 100 ns, as HTK has "
+            f"them; write seconds with one, such as {end}.0",
+        )
     return [Interval(unit * _number(a, path), unit * _number(b, path), x) for a, b, x in rows]
 
 
@@ -154,6 +161,7 @@ def _read_ctm(path: Path) -> list[Interval]:
 def _read_textgrid(path: Path, tier: str | None = None) -> list[Interval]:
     from praatio.data_classes.interval_tier import IntervalTier
     from praatio.textgrid import openTextgrid
+    from praatio.utilities.errors import PraatioException
 
     try:
         _refuse_what_praatio_misreads(path)
@@ -163,8 +171,10 @@ def _read_textgrid(path: Path, tier: str | None = None) -> list[Interval]:
         )  # fmt: skip
     except Damage:
         raise
-    except Exception as error:  # its parser trips in many ways over what is no TextGrid
+    except (PraatioException, UnicodeError) as error:
         raise Damage("bad TextGrid", f"{path.name}: {' '.join(str(error).split())[:80]}") from error
+    except Exception as error:  # its parser trips in many ways over what is no TextGrid
+        raise Damage("bad TextGrid", f"{path.name}: cut off or malformed") from error
     tiers = {t.name: t for t in grid.tiers if isinstance(t, IntervalTier)}
     wanted = _TIERS if tier is None else (tier.lower(),)
     names = [name for name in tiers if name.lower().split(" - ")[-1] in wanted]
@@ -179,11 +189,13 @@ def _read_textgrid(path: Path, tier: str | None = None) -> list[Interval]:
 
 
 def _refuse_what_praatio_misreads(path: Path) -> None:
-    """Refuse an empty file, of which it says nothing plain, and times whose minus it overlooks."""
+    """Refuse what is no TextGrid, of which it says nothing plain, and a minus that it overlooks."""
     content = path.read_bytes()
     if not content.strip():
         raise Damage("bad TextGrid", f"{path.name}: empty")
     text = content.replace(b"\0", b"")  # of UTF-16
+    if b"TextGrid" not in text[:200] and not text.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{"):
+        raise Damage("bad TextGrid", f"{path.name}: it does not begin as one")
     if found := re.search(rb"^\s*(?:xmin|number) ?= ?(-[\d.]*[1-9]\S*)", text, re.MULTILINE):
         raise Damage("impossible times", f"{path.name}: {found[1].decode(errors='replace')[:20]} s")
 

@@ -40,7 +40,7 @@ def prepare_recordings(
         shard: which part to make, from 1, and of how many; None: all, and the store.
         workers: processes; by default one a processor.
         strict: refuse the corpus if anything is bad.
-        max_bad: the share of utterances that may be bad, 0 to 1.
+        max_bad: the share of utterances that may be bad, 0 to 1; two may be, unless it is 0.
 
     Returns:
         The store's folder; None where only a shard was made.
@@ -60,7 +60,7 @@ def assemble(out: Path, *, strict: bool = False, max_bad: float = 0.01) -> Path:
     Args:
         out: where the store shall stand.
         strict: refuse the corpus if anything is bad.
-        max_bad: the share of utterances that may be bad, 0 to 1.
+        max_bad: the share of utterances that may be bad, 0 to 1; two may be, unless it is 0.
 
     Returns:
         The store's folder.
@@ -69,8 +69,6 @@ def assemble(out: Path, *, strict: bool = False, max_bad: float = 0.01) -> Path:
         InputError: pieces are missing, more than `max_bad` is bad, or there are too few utterances
             to split.
     """
-    from rich.console import Console
-
     plan = read_plan(out)
     folder, names = pieces_of(out), plan["pieces"]
     missing = [place for place, name in enumerate(names) if not (folder / name).is_file()]
@@ -80,7 +78,7 @@ def assemble(out: Path, *, strict: bool = False, max_bad: float = 0.01) -> Path:
             f"number {missing[0] + 1}: prepare what shards are missing (of n shards, number k "
             "makes the pieces k, k + n, ...)"
         )
-    quarantine, remarks = Quarantine(), list[list[str]]()
+    quarantine, remarks = Quarantine(), list[list[str]](plan["remarks"])
     speakers, parts, ids = list[str](), list[str](), set[str]()
     with StoreWriter(out, coefficients=COEFFICIENTS) as writer:
         for piece in (Piece.load(folder / name) for name in names):
@@ -95,19 +93,24 @@ def assemble(out: Path, *, strict: bool = False, max_bad: float = 0.01) -> Path:
                 parts.append(part)
                 writer.add(name, speaker, features, labels)
             remarks += piece.about["remarks"]
-        console = Console(stderr=True, highlight=False)
-        for line in quarantine.summary():
-            console.print(line, markup=False, soft_wrap=True)
-        quarantine.judge(plan["takes"], max_bad=max_bad, strict=strict)
+        try:
+            quarantine.judge(plan["takes"], max_bad=max_bad, strict=strict)
+        except InputError as error:
+            raise InputError(f"{error}; {folder} keeps what is prepared for then") from error
         quarantine.write(writer.partial / "quarantine.csv")
         if remarks:
             _write_remarks(writer.partial / "remarks.csv", remarks)
         settings = plan["settings"]
+        try:
+            splits = complete_splits(
+                speakers, parts, fraction=settings["validation_fraction"], seed=settings["seed"]
+            )
+        except InputError:
+            remove_pieces(out)  # more recordings are needed, and these few are soon made again
+            raise
         store = writer.finish(
             corpus=plan["corpus"],
-            splits=complete_splits(
-                speakers, parts, fraction=settings["validation_fraction"], seed=settings["seed"]
-            ),
+            splits=splits,
             settings=settings,
             counts={"quarantined": dict(quarantine.reasons), "remarks": len(remarks)},
             phones=plan["phones"],

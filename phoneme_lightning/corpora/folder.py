@@ -14,7 +14,7 @@ Without it each symbol is a phone, and an empty interval is SIL.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ __all__ = ["folder_recipe"]
 MOST_PHONES = 127
 """A store's labels are int8."""
 _KEYS = {"tier", "speaker", "phones", "ignore"}
+_BLANK = re.compile(r"\s")
 _NAMED = 20  # unknown symbols in an error
 
 
@@ -67,16 +68,15 @@ def folder_recipe(
     alignments = {path.with_suffix(path.suffix.lower()): path for path in known}
     sounds = [path for path in files if path.suffix.lower() in SOUNDS]
     stems = {path.with_suffix("") for path in sounds}
-    takes, bare = list[Take](), 0
+    takes, bare = list[Take](), list[str]()
     for path in sounds:
         places = (path.with_suffix(ending) for ending in ENDINGS)
         own = next((alignments[place] for place in places if place in alignments), None)
-        if own is None:
-            bare += 1
-            continue
         inside = path.relative_to(source).with_suffix("")
-        name = re.sub(r"[\s/\\]", "-", str(inside))
-        takes.append(Take(name, _speaker(inside, rules.get("speaker")), "", path, own))
+        if own is None:
+            bare.append(_name(inside))
+            continue
+        takes.append(Take(_name(inside), _speaker(inside, rules.get("speaker")), "", path, own))
     if not takes:
         raise InputError(
             f"source is {source}, but no recording in it has a {', '.join(ENDINGS)} beside it"
@@ -92,10 +92,15 @@ def folder_recipe(
             "labels": "alignment files",
             "map": rules,
             **({"licence": licence} if licence else {}),
-            "recordings_without_labels": bare,
-            "labels_without_recording": len({path.with_suffix("") for path in alignments} - stems),
             "validation_fraction": validation_fraction,
             "seed": seed,
+        },
+        lone={
+            "recordings_without_labels": bare,
+            "labels_without_recording": sorted(
+                _name(stem.relative_to(source))
+                for stem in {path.with_suffix("") for path in alignments} - stems
+            ),
         },
     )
 
@@ -126,8 +131,17 @@ def _read_rules(path: Path | None) -> dict[str, Any]:
                 f"{path}: phones: {phone!r}: {symbols!r} must be words; "
                 'put what YAML reads as something else, such as no or 1, in quotes ("no")'
             )
+        if not phone or _BLANK.search(phone):
+            raise InputError(
+                f"{path}: phones: {phone!r} names a phone, but is empty or has a blank in it: "
+                "give it a name of one word"
+            )
         rules["phones"][phone] = words
     return rules
+
+
+def _name(inside: Path) -> str:
+    return re.sub(r"[\s/\\]", "-", str(inside))
 
 
 def _speaker(inside: Path, pattern: str | None) -> str:
@@ -155,9 +169,7 @@ def _inventory(
     counts: Counter[str], rules: Mapping[str, Any], path: Path | None
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Give the names of the classes, and the class of each symbol."""
-    mapped: dict[str, list[str]] = rules.get("phones") or {
-        symbol or "SIL": [symbol] for symbol in sorted(counts)
-    }
+    mapped: dict[str, list[str]] = rules.get("phones") or _each_its_own(counts)
     phones = tuple(mapped)
     if len(phones) > MOST_PHONES:
         raise InputError(
@@ -178,6 +190,19 @@ def _inventory(
             f"{path} says nothing of {said}{more}: put each under phones: or under ignore:"
         )
     return phones, classes
+
+
+def _each_its_own(symbols: Iterable[str]) -> dict[str, list[str]]:
+    """Take symbols for phones, and what is empty for SIL."""
+    mapped: dict[str, list[str]] = {}
+    for symbol in sorted(symbols):
+        if _BLANK.search(symbol):
+            raise InputError(
+                f"{symbol!r} stands in the alignments, but a phone's name has no blank: give "
+                "--phones, a map of symbols to phones"
+            )
+        mapped.setdefault(symbol or "SIL", []).append(symbol)
+    return mapped
 
 
 def _label(

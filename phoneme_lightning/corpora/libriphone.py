@@ -42,7 +42,7 @@ def prepare_libriphone(
         source: the course's folder `libriphone`, or the folder that holds it.
         out: where the store shall stand; an older store there is replaced at the very end.
         strict: refuse the corpus if anything is bad.
-        max_bad: the share of utterances that may be bad, 0 to 1.
+        max_bad: the share of utterances that may be bad, 0 to 1; two may be, unless it is 0.
         validation_fraction: the share of the training utterances that validation gets.
         seed: of the draw of the validation split.
 
@@ -59,7 +59,7 @@ def prepare_libriphone(
     quarantine = Quarantine()
     utterances, named = _read_splits(root, quarantine)
     labels = _read_labels(root / "train_labels.txt", utterances, quarantine)
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True)
     speakers: list[str] = []
     is_test: list[bool] = []
     with StoreWriter(out, coefficients=CEPSTRA, delta_maps=True) as writer:
@@ -72,8 +72,6 @@ def prepare_libriphone(
             speakers.append(name.split("-")[0])
             is_test.append(split == "test")
             writer.add(name, speakers[-1], features, classes, delta_map)
-        for line in quarantine.summary():
-            console.print(line, markup=False, soft_wrap=True)
         quarantine.judge(named, max_bad=max_bad, strict=strict)
         if all(is_test):
             raise InputError(f"no training utterance of {root} is whole: mend the source")

@@ -52,7 +52,8 @@ def librispeech_recipe(
     Raises:
         InputError: there are no recordings, no labels, or none that belong to one another.
     """
-    sounds = {path.stem: path for path in sorted(source.rglob("*.flac"))}
+    files = sorted(source.rglob("*"))
+    sounds = {path.stem: path for path in files if path.suffix.lower() == ".flac"}
     if not sounds:
         raise InputError(f"source is {source}, but holds no .flac: give LibriSpeech's folder")
     texts = (source / "phone_labels.txt", source / "converted_aligned_phones.txt")
@@ -61,7 +62,7 @@ def librispeech_recipe(
         raise InputError(f"--labels is {given}, but nothing is there")
     found = dict(_lines_of(given) if given.is_file() else _grids_of(given))
     takes = [
-        Take(name, name.split("-")[0], _part(path), path, *found[name])
+        Take(name, name.split("-")[0], _part(path.relative_to(source)), path, *found[name])
         for name, path in sounds.items()
         if name in found
     ]
@@ -77,15 +78,18 @@ def librispeech_recipe(
         PHONES,
         settings={
             "labels": "a line a recording" if given.is_file() else "TextGrids",
-            "recordings_without_labels": len(sounds) - len(takes),
-            "labels_without_recording": len(found) - len(takes),
             "validation_fraction": validation_fraction,
             "seed": seed,
+        },
+        lone={
+            "recordings_without_labels": sorted(sounds.keys() - found.keys()),
+            "labels_without_recording": sorted(found.keys() - sounds.keys()),
         },
     )
 
 
 def _part(path: Path) -> str:
+    """Give the part that a folder between the corpus's and the recording tells."""
     names = (name.lower().split("-")[0] for name in path.parts if "-" in name and name != path.name)
     return next((_PARTS[name] for name in names if name in _PARTS), "")
 
@@ -101,8 +105,9 @@ def _lines_of(path: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
 
 
 def _grids_of(folder: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
-    for path in folder.rglob("*.TextGrid"):
-        yield path.stem, (path, 0)
+    for path in folder.rglob("*"):
+        if path.suffix.lower() == ".textgrid":
+            yield path.stem, (path, 0)
 
 
 def _label_of_line(take: Take, seconds: float, frames: int) -> tuple[np.ndarray, list[str]]:

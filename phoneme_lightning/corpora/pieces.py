@@ -24,10 +24,11 @@ import numpy as np
 
 from phoneme_lightning.corpora.audio import COEFFICIENTS, SAMPLE_RATE, extract
 from phoneme_lightning.corpora.quarantine import Damage
-from phoneme_lightning.corpora.sound import BadSound, oddities, read_audio, seconds_of
+from phoneme_lightning.corpora.sound import BadSound, read_audio, seconds_of
 from phoneme_lightning.errors import InputError
 
 __all__ = [
+    "LONE",
     "LONGEST_SECONDS",
     "Piece",
     "Recipe",
@@ -41,6 +42,13 @@ __all__ = [
 
 LONGEST_SECONDS = 600.0
 """A longer recording is no utterance: a batch could not hold it."""
+
+
+LONE = {
+    "recordings_without_labels": "left out: no labels belong to this recording",
+    "labels_without_recording": "left out: these labels belong to no recording",
+}
+"""What may be of no use for want of a partner, and the remark that says so of each."""
 
 
 class Take(NamedTuple):
@@ -69,12 +77,13 @@ class Recipe:
 
     Attributes:
         corpus: its name.
-        takes: in the order of the store.
+        takes: in the order of the store, at least one.
         label: a take, its seconds and its frames -> its labels, (frames,), int8, and remarks; a
             function that another process can be given; raises Damage.
         phones: the names of the classes.
         scored_as: phone -> the phone as which it is scored, where the two differ.
         settings: what a person would need to make the same store again.
+        lone: what was found without its partner, names under a key of LONE.
     """
 
     corpus: str
@@ -83,6 +92,7 @@ class Recipe:
     phones: tuple[str, ...]
     scored_as: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    lone: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Piece(NamedTuple):
@@ -161,15 +171,13 @@ def prepare_pieces(
         workers: processes; by default one a processor.
 
     Raises:
-        InputError: `workers` is out of range, or there is nothing to prepare.
+        InputError: `workers` is out of range.
     """
     from rich.console import Console
     from rich.progress import track
 
     if workers is not None and workers < 1:
         raise InputError(f"--workers is {workers}, but must be at least 1")
-    if not recipe.takes:
-        raise InputError(f"no utterance of {recipe.corpus} is there: give another folder")
     folder = pieces_of(out)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = dict(_cut(recipe))
@@ -223,7 +231,8 @@ def _write_plan(recipe: Recipe, folder: Path, names: list[str]) -> None:
         "corpus": recipe.corpus,
         "phones": recipe.phones,
         "scored_as": dict(recipe.scored_as),
-        "settings": dict(recipe.settings),
+        "settings": {**recipe.settings, **{key: len(names) for key, names in recipe.lone.items()}},
+        "remarks": [(name, LONE[key]) for key, names in recipe.lone.items() for name in names],
         "takes": len(recipe.takes),
         "pieces": names,
     }
@@ -255,11 +264,11 @@ def _make(label: Callable[..., Any], folder: Path, name: str, takes: Sequence[Ta
 
 def _prepare(take: Take, label: Callable[..., Any]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Give a take's features, (frames, 13), labels, (frames,), and remarks."""
+    remarks = list[str]()
     try:
         if (seconds := seconds_of(take.audio)) > LONGEST_SECONDS:
             raise Damage("too long", f"{seconds:.0f} s, at most {LONGEST_SECONDS:.0f}: cut it")
-        remarks = oddities(take.audio)
-        samples = read_audio(take.audio)
+        samples = read_audio(take.audio, remark=remarks.append)
     except BadSound as bad:
         raise Damage(bad.reason, bad.detail) from bad
     features = extract(samples)

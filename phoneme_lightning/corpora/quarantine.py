@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,12 @@ from typing import NamedTuple
 from phoneme_lightning.errors import InputError
 
 __all__ = ["Damage", "Quarantine", "Rejected", "parse_share"]
+
+
+_NAMED = 20
+"""Of so many the refusal of a corpus says what is wrong with them."""
+SPARED = 2
+"""So many may be bad in a corpus too small for its share to be one."""
 
 
 class Damage(Exception):
@@ -67,27 +74,32 @@ class Quarantine:
         return lines
 
     def judge(self, total: int, *, max_bad: float, strict: bool = False) -> None:
-        """Stop a prepare that loses too much.
+        """Say on stderr what was rejected; stop a prepare that loses too much.
 
         Args:
             total: utterances that the corpus names.
-            max_bad: the share of them that may be rejected, 0 to 1.
+            max_bad: the share of them that may be rejected, 0 to 1; SPARED may be in any case,
+                unless it is 0.
             strict: whether a single one is too much.
 
         Raises:
-            InputError: more is rejected than may be; it says the most frequent reasons.
+            InputError: more is rejected than may be; it says the reasons.
         """
-        if strict and self.rows:
-            allowed, fix = "--strict allows none", "leave --strict out"
-        elif len(self) > max_bad * total:
-            allowed, fix = f"--max-bad allows {max_bad:.2%}", "raise --max-bad"
-        else:
+        most: float = max(max_bad * total, SPARED if max_bad else 0)
+        allowed, fix = f"--max-bad allows {max_bad:.2%}", "raise --max-bad"
+        if strict:
+            most, allowed, fix = 0, "--strict allows none", "leave --strict out"
+        is_refused, lines = len(self) > most, self.summary()
+        if is_refused:
+            lines += [f"  {row.id}: {row.reason}" for row in self.rows[:_NAMED]]
+            lines += [f"  and {len(self) - _NAMED} more"] * (len(self) > _NAMED)
+        for line in lines:
+            print(line, file=sys.stderr)
+        if not is_refused:
             return
-        first = self.rows[0]
         raise InputError(
             f"{len(self)} of {total} utterances are bad ({len(self) / total:.2%}, {allowed}): "
-            f"{self._counted()}; first {first.split} {first.id}, {first.reason}: "
-            f"mend the source or {fix}"
+            f"{self._counted()}: mend the source or {fix}"
         )
 
     def _counted(self) -> str:

@@ -6,7 +6,7 @@
 Names may be in small letters or large. sa1 and sa2, which all speak, are left out by default.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def timit_recipe(
     """
     if not source.is_dir():
         raise InputError(f"source is {source}, but there is no such folder: give TIMIT's")
-    takes = sorted(_takes(source, sa=sa))
+    takes, lone = _takes(source, sa=sa)
     if not takes:
         raise InputError(
             f"source is {source}, but holds no .phn beside a .wav: give TIMIT's folder"
@@ -84,6 +84,7 @@ def timit_recipe(
             "validation_fraction": validation_fraction,
             "seed": seed,
         },
+        lone=lone,
     )
 
 
@@ -102,19 +103,31 @@ def _scored_as(phones: int) -> dict[str, str]:
     return {x: merged[x] for x in _INVENTORIES[phones][0] if merged[x] != x}
 
 
-def _takes(source: Path, *, sa: bool) -> Iterator[Take]:
-    files = [path for path in source.rglob("*") if path.suffix.lower() in (".wav", ".phn")]
-    sounds = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".wav"}
-    has_test = any(_is_in(path.relative_to(source), "test") for path in sounds)
-    for path in files:
-        stem = path.with_suffix("")
-        if path.suffix.lower() != ".phn" or stem not in sounds:
-            continue
-        speaker = path.parent.name.lower().split("-")[-1]
-        sentence = stem.name.lower()
-        if sa or not sentence.startswith("sa"):
-            part = _part(speaker, path.relative_to(source)) if has_test else ""
-            yield Take(f"{speaker}-{sentence}", speaker, part, sounds[stem], path)
+def _takes(source: Path, *, sa: bool) -> tuple[list[Take], dict[str, list[str]]]:
+    """Find what there is to prepare, and what has no partner."""
+    sounds, labels = dict[Path, Path](), dict[Path, Path]()
+    for path in source.rglob("*"):
+        kind = {".wav": sounds, ".phn": labels}.get(path.suffix.lower())
+        if kind is not None and (sa or not path.name.lower().startswith("sa")):
+            kind[path.with_suffix("")] = path
+    has_test = any(_is_in(stem.relative_to(source), "test") for stem in sounds)
+    takes = []
+    for stem in sounds.keys() & labels.keys():
+        speaker = _speaker(stem)
+        part = _part(speaker, stem.relative_to(source)) if has_test else ""
+        takes.append(Take(_name(stem), speaker, part, sounds[stem], labels[stem]))
+    return sorted(takes), {
+        "recordings_without_labels": sorted(map(_name, sounds.keys() - labels.keys())),
+        "labels_without_recording": sorted(map(_name, labels.keys() - sounds.keys())),
+    }
+
+
+def _speaker(stem: Path) -> str:
+    return stem.parent.name.lower().split("-")[-1]
+
+
+def _name(stem: Path) -> str:
+    return f"{_speaker(stem)}-{stem.name.lower()}"
 
 
 def _is_in(path: Path, folder: str) -> bool:

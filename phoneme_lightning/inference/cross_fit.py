@@ -10,6 +10,7 @@ from rich.progress import track
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.decoding import Decoder, PhoneModel
 from phoneme_lightning.inference.viterbi import viterbi
+from phoneme_lightning.training.metrics import phone_edits
 
 __all__ = ["CANDIDATES", "CrossFit", "cross_fit", "halve"]
 
@@ -29,12 +30,15 @@ class CrossFit:
         in_first: (utterances,), bool: which half an utterance is in.
         of_halves: the decoder chosen on the first half, and that chosen on the second.
         of_all: the decoder chosen on all of validation, for utterances beyond it.
+        is_worse: whether the paths have more edits of phones than each frame's likeliest class by
+            itself, or fewer right frames by more than luck may make of it.
     """
 
     paths: list[np.ndarray]
     in_first: np.ndarray
     of_halves: tuple[Decoder, Decoder]
     of_all: Decoder
+    is_worse: bool
 
 
 def halve(speakers: Sequence[str]) -> np.ndarray:
@@ -65,7 +69,13 @@ def cross_fit(
     phones: PhoneModel,
     fold: np.ndarray,
 ) -> CrossFit:
-    """Choose the decoder with the most right frames: on each half, for the other, and on all.
+    """Choose a decoder on each half, for the other, and on all.
+
+    Of the decoders whose right frames fall short of the most by no more than luck may make of it
+    (one standard error of the difference over utterances, as in Breiman et al. 1984), and are no
+    fewer than those of each frame's likeliest class, it is the one with the fewest edits of phones:
+    few utterances tell decoders apart by their phones long before they do so by their frames. Where
+    none has as many right frames as the likeliest classes, it is the one with the most.
 
     Args:
         log_probs: (frames, classes) of each utterance of validation.
@@ -85,17 +95,72 @@ def cross_fit(
     hidden = not console.is_terminal
     candidates = track(CANDIDATES, "  decoders", console=console, transient=True, disable=hidden)
     tried = [viterbi(log_probs, phones, decoder) for decoder in candidates]
-    told = [np.append(fold, -1)[y] for y in labels]  # a label of -1 is its last
-    right = np.array(
-        [[(fold[path] == y).sum() for path, y in zip(paths, told, strict=True)] for paths in tried]
-    )
+    tried.append([heard.argmax(axis=1).astype(np.uint8) for heard in log_probs])
+    right, edits = _count(tried, labels, fold)
     by_first, by_second, by_all = (
-        int(right[:, chosen].sum(axis=1).argmax())
+        _choose(right[:, chosen], edits[:, chosen])
         for chosen in (in_first, ~in_first, np.full(len(in_first), True))
     )
+    by = np.where(in_first, by_second, by_first)
+    each = np.arange(len(by))
     return CrossFit(
-        [tried[by_second if first else by_first][i] for i, first in enumerate(in_first)],
+        [tried[decoder][i] for i, decoder in enumerate(by)],
         in_first,
         (CANDIDATES[by_first], CANDIDATES[by_second]),
         CANDIDATES[by_all],
+        bool(
+            edits[by, each].sum() > edits[-1].sum()
+            or _falls_short(right[by, each][None], right[-1])[0]
+        ),
     )
+
+
+def _count(
+    tried: Sequence[Sequence[np.ndarray]], labels: Sequence[np.ndarray], fold: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count right frames and edits of phones, each (ways to decode, utterances), as scored."""
+    known = [y >= 0 for y in labels]
+    counts = np.array([own.sum() for own in known])
+    told = _join(labels, known, fold)
+    right, edits = [], []
+    for paths in tried:
+        found = _join(paths, known, fold)
+        right.append([part.sum() for part in np.split(found == told, counts.cumsum()[:-1])])
+        edits.append(phone_edits(found, told, counts)[0])
+    return np.array(right), np.array(edits)
+
+
+def _join(
+    classes: Sequence[np.ndarray], known: Sequence[np.ndarray], fold: np.ndarray
+) -> np.ndarray:
+    """Give the labelled frames of all utterances end to end, as scored, uint8."""
+    whole = np.concatenate([x[own] for x, own in zip(classes, known, strict=True)])
+    scored: np.ndarray = fold[whole].astype(np.uint8)
+    return scored
+
+
+def _choose(right: np.ndarray, edits: np.ndarray) -> int:
+    """Choose by counts, each (decoders and then each frame's likeliest class, utterances)."""
+    *frames, plain = right.sum(axis=1)
+    most = int(np.argmax(frames))
+    able = ~_falls_short(right[:-1], right[most]) & (np.array(frames) >= plain)
+    if not able.any():
+        return most
+    return int(np.where(able, edits[:-1].sum(axis=1), np.inf).argmin())
+
+
+def _falls_short(right: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Say which have fewer right frames by more than one standard error.
+
+    Args:
+        right: of each way to decode and each utterance, (ways, utterances).
+        of: than this one, (utterances,).
+
+    Returns:
+        (ways,), bool.
+    """
+    short, utterances = of - right, right.shape[1]
+    error = short.std(axis=1) * utterances / np.sqrt(max(1, utterances - 1))
+    # Where they differ in one utterance alone, both are the same, but for rounding.
+    fewer: np.ndarray = short.sum(axis=1) > error * (1 + 1e-9)
+    return fewer

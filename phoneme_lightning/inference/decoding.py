@@ -18,13 +18,13 @@ class PhoneModel:
         log_stay: (classes,), float32: that a run which is long enough goes on for another frame.
         log_next: (classes, classes), float32, rows from, columns to: that it ends, and what comes
             next; -inf on the diagonal.
-        shortest: frames of the shortest run, at least 1.
+        shortest: (classes,), int64: frames that a run lasts at least, 1 or more.
     """
 
     log_prior: np.ndarray
     log_stay: np.ndarray
     log_next: np.ndarray
-    shortest: int
+    shortest: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Decoder:
 def learn_phones(store: FrameStore, positions: np.ndarray) -> PhoneModel:
     """Count runs and what follows them, one added to every count.
 
-    The first and the last run of an utterance do not count for the shortest: they may be cut.
+    A class's shortest run is the length that all but 1 in 100 of its runs reach: one frame labelled
+    amiss says nothing of phones. The first and the last run of an utterance, which may be cut, do
+    not count for it; a class without others may last for one frame.
 
     Args:
         store: a corpus.
@@ -56,20 +58,27 @@ def learn_phones(store: FrameStore, positions: np.ndarray) -> PhoneModel:
     """
     classes = len(store.phones)
     follows = np.ones((classes, classes))
-    frames, runs = np.zeros(classes), np.zeros(classes)
-    lengths: list[int] = []
+    frames = np.zeros(classes)
+    runs: list[np.ndarray] = []
+    lengths: list[np.ndarray] = []
+    inner: list[np.ndarray] = []
     for position in positions.tolist():
         labels = np.asarray(store.labels[slice(*store.offsets[position : position + 2])])
         labels = labels[labels >= 0]
         begins = np.flatnonzero(np.diff(labels, prepend=-1))
         phones = labels[begins]
         frames += np.bincount(labels, minlength=classes)
-        runs += np.bincount(phones, minlength=classes)
         np.add.at(follows, (phones[:-1], phones[1:]), 1)
-        lengths += np.diff(begins)[1:].tolist()
+        runs.append(phones)
+        lengths.append(np.diff(begins, append=len(labels)))
+        is_inner = np.full(len(phones), True)
+        is_inner[[0, -1]] = False
+        inner.append(is_inner)
     np.fill_diagonal(follows, 0)
-    shortest = min(lengths, default=1)
-    stays, ends = 1 + np.maximum(frames - shortest * runs, 0), follows.sum(axis=1)
+    of, lasted = np.concatenate(runs), np.concatenate(lengths)
+    shortest = _shortest(of, lasted, np.concatenate(inner), classes)
+    more = np.bincount(of, (lasted - shortest[of]).clip(min=0), minlength=classes)
+    stays, ends = 1 + more, follows.sum(axis=1)
     with np.errstate(divide="ignore"):
         log_next = np.log(follows / (stays + ends)[:, None])
     return PhoneModel(
@@ -78,3 +87,15 @@ def learn_phones(store: FrameStore, positions: np.ndarray) -> PhoneModel:
         log_next.astype(np.float32),
         shortest,
     )
+
+
+def _shortest(
+    runs: np.ndarray, lengths: np.ndarray, counted: np.ndarray, classes: int
+) -> np.ndarray:
+    """Give the length that all but 1 in 100 of the counted runs of each class reach, (classes,)."""
+    shortest = np.ones(classes, dtype=np.int64)
+    for phone in range(classes):
+        own = np.sort(lengths[counted & (runs == phone)])
+        if len(own):
+            shortest[phone] = own[len(own) // 100]
+    return shortest

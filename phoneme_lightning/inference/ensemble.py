@@ -15,7 +15,7 @@ from phoneme_lightning.inference.cross_fit import cross_fit
 from phoneme_lightning.inference.decoding import learn_phones
 from phoneme_lightning.inference.members import Member, check_members, log_probabilities
 from phoneme_lightning.inference.reports import report_test, report_validation, write_prediction
-from phoneme_lightning.inference.saved_decoder import SavedDecoder
+from phoneme_lightning.inference.saved_decoder import FILE, SavedDecoder
 from phoneme_lightning.inference.viterbi import viterbi
 from phoneme_lightning.training.environment import git_state
 from phoneme_lightning.training.metrics import PhoneMetrics
@@ -53,7 +53,8 @@ def ensemble(
         checkpoints: .ckpt files of fits on one corpus with one validation split; one is enough.
         weights: of each net in the mean; equal, if None.
         decode: find the likeliest path of each utterance too; its files go to `decoded` inside the
-            folder, and what decodes recordings, beside the checkpoint as well if there is one.
+            folder, and what decodes recordings, beside the checkpoint as well if there is one;
+            but not where decoding makes validation worse.
         out: the folder; one of its own under runs/ensemble, if None.
         root: folder of the frame stores; that of each fit, if None.
 
@@ -85,14 +86,28 @@ def ensemble(
         for name in SPLITS
         for position, frames in heard[name].items()
     }
-    _leave(folder, data, best, about)
+    before = _leave(folder, data, best, about)
     if decode:
-        paths, how, saved = _decode(data, heard)
+        paths, how, saved = _decode(data, heard, tuple(member.step for member in members))
         (folder / "decoded").mkdir(exist_ok=True)
-        _leave(folder / "decoded", data, paths, about | how)
-        saved.write(folder / "decoded")
+        after = _leave(folder / "decoded", data, paths, about | how)
+        places = [folder / "decoded"]
         if len(checkpoints) == 1:
-            saved.write(Path(checkpoints[0]).parent)
+            places.append(Path(checkpoints[0]).parent)
+        for place in places:
+            if saved:
+                saved.write(place)
+            else:
+                (place / FILE).unlink(missing_ok=True)
+        if not saved:
+            changes = (
+                f"{words} {before[name]:.4f} -> {after[name]:.4f}"
+                for words, name in (
+                    ("frame accuracy", "val/frame_accuracy"),
+                    ("phone error rate", "val/phone_error_rate"),
+                )
+            )
+            say(f"decoding makes validation worse ({', '.join(changes)}): no {FILE} is left")
     return folder
 
 
@@ -130,9 +145,12 @@ def _by_utterance(data: PhonemeDataModule, name: str, frames: np.ndarray) -> Pat
 
 
 def _decode(
-    data: PhonemeDataModule, heard: dict[str, Paths]
-) -> tuple[Paths, dict[str, Any], SavedDecoder]:
-    """Give the paths of both splits, what was chosen on what, and the choice for other speech."""
+    data: PhonemeDataModule, heard: dict[str, Paths], steps: tuple[int, ...]
+) -> tuple[Paths, dict[str, Any], SavedDecoder | None]:
+    """Give the paths of both splits, what was chosen on what, and the choice for other speech.
+
+    There is none of the last where it makes validation worse.
+    """
     store = data.store
     phones = learn_phones(store, data.positions("train"))
     logs = {name: list(parts.values()) for name, parts in heard.items()}
@@ -144,7 +162,8 @@ def _decode(
     paths |= zip(heard["test"], viterbi(logs["test"], phones, fit.of_all), strict=True)
     say(
         f"decoder: transition weight {fit.of_all.transition_weight:g}, "
-        f"prior weight {fit.of_all.prior_weight:g}, runs of {phones.shortest} frames or more"
+        f"prior weight {fit.of_all.prior_weight:g}, shortest runs of {phones.shortest.min()} to "
+        f"{phones.shortest.max()} frames"
     )
     halves = [
         {
@@ -154,12 +173,20 @@ def _decode(
         }
         for scored, decoder in zip((~fit.in_first, fit.in_first), fit.of_halves, strict=True)
     ]
-    how = {"shortest_run_frames": phones.shortest, "test": asdict(fit.of_all), "validation": halves}
-    return paths, {"decoder": how}, SavedDecoder(store.phones, phones, fit.of_all)
+    shortest = dict(zip(store.phones, phones.shortest.tolist(), strict=True))
+    how = {"shortest_run_frames": shortest, "test": asdict(fit.of_all), "validation": halves}
+    saved = None if fit.is_worse else SavedDecoder(store.phones, phones, fit.of_all, steps)
+    return paths, {"decoder": how}, saved
 
 
-def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str, Any]) -> None:
-    """Leave in a folder what a run's test leaves: scores, confusions, the prediction."""
+def _leave(
+    folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str, Any]
+) -> dict[str, float]:
+    """Leave in a folder what a run's test leaves: scores, confusions, the prediction.
+
+    Returns:
+        The scores of validation.
+    """
     metrics, store = _score(data, "validation", paths), data.store
     scores = {f"val/{name}": float(value) for name, value in metrics.compute().items()}
     ids = store.ids
@@ -171,6 +198,7 @@ def _leave(folder: Path, data: PhonemeDataModule, paths: Paths, about: dict[str,
         tested = _score(data, "test", paths)
         names, precision = ", ".join(about["checkpoints"]), about["precision"]
         report_test(folder, data, paths, tested, checkpoint=names, precision=precision)
+    return scores
 
 
 def _score(data: PhonemeDataModule, name: str, paths: Paths) -> PhoneMetrics:

@@ -11,9 +11,8 @@ import torch
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.data.deltas import Deltas
 from phoneme_lightning.data.module import input_features
-from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.cepstra import Cepstra
-from phoneme_lightning.inference.load import load_classifier
+from phoneme_lightning.inference.load import check_hears_recordings, load_classifier
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
 from phoneme_lightning.training.trainer import AUTOCAST, Precision, allow_tf32, resolve_precision
@@ -68,11 +67,7 @@ class Net:
         record = read_record(checkpoint)
         config = record["config"]
         deltas: Deltas = config["data"]["deltas"]
-        if deltas == "file":
-            raise InputError(
-                f"{checkpoint} was fitted with data.deltas 'file': what its corpus holds, no "
-                "recording does; fit with data.deltas 'temporal'"
-            )
+        check_hears_recordings(checkpoint, config)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         classifier = load_classifier(checkpoint)[0].to(device)
         precision = resolve_precision(config["trainer"]["precision"])

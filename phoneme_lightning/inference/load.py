@@ -9,10 +9,11 @@ import torch
 from jsonargparse import ArgumentParser
 
 from phoneme_lightning.data.module import input_features
+from phoneme_lightning.errors import InputError
 from phoneme_lightning.training.classifier import PhonemeClassifier
 from phoneme_lightning.training.record import read_record
 
-__all__ = ["build_classifier", "load_classifier"]
+__all__ = ["build_classifier", "check_hears_recordings", "load_classifier"]
 
 
 def load_classifier(checkpoint: str | Path) -> tuple[PhonemeClassifier, dict[str, Any]]:
@@ -38,6 +39,23 @@ def load_classifier(checkpoint: str | Path) -> tuple[PhonemeClassifier, dict[str
     weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
     classifier.load_state_dict(weights)
     return classifier.eval(), config
+
+
+def check_hears_recordings(checkpoint: str, config: dict[str, Any]) -> None:
+    """Refuse a net whose input cannot be made from sound alone.
+
+    Args:
+        checkpoint: of the net.
+        config: of its fit.
+
+    Raises:
+        InputError: it was fitted with deltas from its corpus's tables.
+    """
+    if config["data"]["deltas"] == "file":
+        raise InputError(
+            f"{checkpoint} was fitted with data.deltas 'file': what its corpus holds, no "
+            "recording does; fit with data.deltas 'temporal'"
+        )
 
 
 def build_classifier(settings: dict[str, Any]) -> PhonemeClassifier:

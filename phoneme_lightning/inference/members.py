@@ -39,11 +39,13 @@ class Member:
         checkpoint: a .ckpt file of a fit.
         data: the corpus and the split that it was validated on.
         precision: what it is calculated in, as in a test of it.
+        step: after how many steps it was saved.
     """
 
     checkpoint: str
     data: PhonemeDataModule
     precision: Precision
+    step: int
 
     @classmethod
     def open(cls, checkpoint: str, root: str | None = None) -> "Member":
@@ -64,7 +66,8 @@ class Member:
         data = PhonemeDataModule(
             corpus=corpus, root=root, split=settings["split"], deltas=settings["deltas"]
         )
-        return cls(checkpoint, data, resolve_precision(record["config"]["trainer"]["precision"]))
+        precision = resolve_precision(record["config"]["trainer"]["precision"])
+        return cls(checkpoint, data, precision, record["step"])
 
     def marks(self) -> dict[str, str]:
         """Give a digest of what there is to hear and to know in validation and in test."""

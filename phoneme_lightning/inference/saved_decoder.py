@@ -22,11 +22,14 @@ class SavedDecoder:
         phones: the names of the classes, in order.
         model: what the training labels say of them.
         decoder: how much of that counts, as chosen on validation.
+        steps: after how many the checkpoints were saved for which it was chosen; none where that
+            was not written down.
     """
 
     phones: tuple[str, ...]
     model: PhoneModel
     decoder: Decoder
+    steps: tuple[int, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write phones.json; what cannot follow has null for its logarithm."""
@@ -35,7 +38,8 @@ class SavedDecoder:
         record = {
             "phones": self.phones,
             **asdict(self.decoder),
-            "shortest": self.model.shortest,
+            "steps": self.steps,
+            "shortest": self.model.shortest.tolist(),
             "log_prior": self.model.log_prior.tolist(),
             "log_stay": self.model.log_stay.tolist(),
             "log_next": log_next.tolist(),
@@ -56,15 +60,20 @@ class SavedDecoder:
                 for name in ("log_next", "log_prior", "log_stay")
             )
             log_next[np.isnan(log_next)] = -np.inf
-            model = PhoneModel(log_prior, log_stay, log_next, int(found["shortest"]))
-            decoder = Decoder(float(found["transition_weight"]), float(found["prior_weight"]))
             phones = tuple(map(str, found["phones"]))
-            shapes = [(len(phones), len(phones)), (len(phones),), (len(phones),)]
-            if [x.shape for x in (log_next, log_prior, log_stay)] != shapes or model.shortest < 1:
+            shortest = np.array(found["shortest"], dtype=np.int64)
+            if not shortest.ndim:  # as older ones have it, of all phones
+                shortest = shortest.repeat(len(phones))
+            model = PhoneModel(log_prior, log_stay, log_next, shortest)
+            decoder = Decoder(float(found["transition_weight"]), float(found["prior_weight"]))
+            steps = tuple(map(int, found.get("steps", ())))
+            shapes = [(len(phones), len(phones)), *[(len(phones),)] * 3]
+            tables = log_next, log_prior, log_stay, shortest
+            if [x.shape for x in tables] != shapes or shortest.min() < 1:
                 raise ValueError("its tables do not go with its phones")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"--phones {file} cannot be read ({error}): "
                 "`phoneme-cli ensemble CKPT --decode` writes it"
             ) from error
-        return cls(phones, model, decoder)
+        return cls(phones, model, decoder, steps)

@@ -14,10 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.inference.hearing import FRAMES_PER_BATCH
 from phoneme_lightning.inference.recordings import Recording, find_recordings
-from phoneme_lightning.inference.saved_decoder import FILE
+from phoneme_lightning.inference.saved_decoder import FILE, SavedDecoder
 from phoneme_lightning.inference.transcriber import Begin, Read, Transcriber, read_recording
 from phoneme_lightning.inference.transcript_picture import draw_transcript
 from phoneme_lightning.inference.transcripts import FORMATS, Transcript
+from phoneme_lightning.training.record import read_record
 
 __all__ = ["transcribe"]
 
@@ -73,6 +74,8 @@ def transcribe(
             f"no {FILE} beside {checkpoints[0]}: each frame gets its likeliest phone; "
             f"`phoneme-cli ensemble {checkpoints[0]} --decode` writes what decodes"
         )
+    elif note := _made_for_others(transcriber.saved, checkpoints):
+        console.print(note)
     begun, heard = time.perf_counter(), 0.0
     kinds = [*formats, *([PLOT] if plot else [])]
     with _Progress(console, len(recordings)) as progress:
@@ -93,6 +96,18 @@ def transcribe(
         f"{heard / spent:.0f} times real time" + (f"; {left_out} left out" if left_out else "")
     )
     return SOME_LEFT_OUT if left_out else 0
+
+
+def _made_for_others(saved: SavedDecoder, checkpoints: Sequence[str]) -> str:
+    """Say so where what decodes was chosen for other weights, as far as the steps tell."""
+    steps = tuple(read_record(checkpoint)["step"] for checkpoint in checkpoints)
+    if saved.steps in ((), steps):
+        return ""
+    made, given = (", ".join(f"{step:,}" for step in x) for x in (saved.steps, steps))
+    return (
+        f"{FILE} was chosen for weights of step {made}, and these are of step {given}: "
+        f"`phoneme-cli ensemble {' '.join(checkpoints)} --decode` chooses anew"
+    )
 
 
 @dataclass(frozen=True, eq=False)

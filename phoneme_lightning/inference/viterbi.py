@@ -19,7 +19,7 @@ def viterbi(
 
     A path's score is the sum of `log p(class | frame) - prior_weight * log prior` over its frames,
     and of `transition_weight * log p` over its transitions, for paths none of whose runs is shorter
-    than the shortest, but for the first, which may be cut.
+    than its class's shortest, but for the first, which may be cut.
 
     Args:
         log_probs: (frames, classes) of each utterance, in floating point, natural logarithms.
@@ -61,6 +61,7 @@ class OnlineViterbi:
     def __init__(self, phones: PhoneModel, decoder: Decoder) -> None:
         self._phones, self._decoder = phones, decoder
         self._stay, self._follow = _transitions(phones, decoder)
+        self._longest = int(phones.shortest.max())
         empty = (0, len(self._stay), 1)
         self._heard, self._best = (np.empty(empty, dtype=np.float32) for _ in range(2))
         self._begins = np.empty(empty, dtype=np.int32)
@@ -84,8 +85,8 @@ class OnlineViterbi:
         _go_on(self._best, self._begins, self._heard, known, self._stay, self._follow, shortest)
         end, phone = self._certain()
         path = self._path(end, phone)
-        # The next frame looks back at those of a shortest run.
-        cut = min(end, max(0, len(self._heard) - shortest))
+        # The next frame looks back at those of a shortest run, of whichever class.
+        cut = min(end, max(0, len(self._heard) - self._longest))
         self._heard, self._best = self._heard[cut:], self._best[cut:]
         if len(self._best):
             self._best -= self._best[-1].max()  # sums near 0 keep their digits
@@ -108,7 +109,7 @@ class OnlineViterbi:
         if not frames:
             return 0, 0
         runs: dict[tuple[int, int], int] = {}  # begin and class -> end
-        for end in range(max(1, frames - self._phones.shortest + 1), frames + 1):
+        for end in range(max(1, frames - self._longest + 1), frames + 1):
             for phone, begin in enumerate(begins[end - 1].tolist()):
                 runs.setdefault((begin, phone), end)
         while len(runs) > 1:
@@ -147,7 +148,7 @@ def _go_on(
     known: int,
     stay: np.ndarray,
     follow: np.ndarray,
-    shortest: int,
+    shortest: np.ndarray,
 ) -> None:
     """Score the best path to each frame and class whose last run is long enough to end there.
 
@@ -158,20 +159,32 @@ def _go_on(
         known: how many frames are scored already.
         stay: (classes, 1).
         follow: (classes, classes), rows from, columns to.
-        shortest: frames of the shortest run.
+        shortest: (classes,), frames of the shortest run.
     """
     if not known and len(heard):
         best[0] = heard[0]
-    for frame in range(max(1, known), len(heard)):
-        best[frame] = best[frame - 1] + stay + heard[frame]
-        begins[frame] = begins[frame - 1]
-        begin = frame - shortest + 1
-        if begin > 0:
-            entered = (best[begin - 1][:, None] + follow[:, :, None]).max(axis=0)
-            entered += heard[begin : frame + 1].sum(axis=0)
-            better = entered > best[frame]
-            best[frame][better] = entered[better]
-            begins[frame][better] = begin
+    longest, (_, classes, batch) = int(shortest.max()), heard.shape
+    begin = max(1, known - longest + 1)
+    # Of each frame, what a run is worth that begins there and is a shortest one, with all before
+    # it. In front of them as many rows as may be looked back to: where no run can begin.
+    fresh = np.full((longest + max(0, len(heard) - begin), classes, batch), -np.inf, heard.dtype)
+    fresh[longest:] = heard[begin:]
+    for later in range(1, longest):
+        longer = shortest > later
+        fresh[longest:-later, longer] += heard[begin + later :, longer]
+    rows = fresh.reshape(-1, batch)
+    places = (longest - begin - shortest + 1) * classes + np.arange(classes)
+    since = 1 - shortest[:, None]
+    for frame in range(begin, len(heard)):
+        before = fresh[longest + frame - begin]
+        before += (best[frame - 1][:, None] + follow[:, :, None]).max(axis=0)
+        if frame < known:
+            continue
+        entered = rows.take(places + frame * classes, axis=0)
+        gone_on = best[frame - 1] + stay
+        gone_on += heard[frame]
+        np.maximum(gone_on, entered, out=best[frame])
+        begins[frame] = np.where(entered > gone_on, since + frame, begins[frame - 1])
 
 
 def _trace(

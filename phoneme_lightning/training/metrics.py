@@ -10,7 +10,7 @@ from torchmetrics.utilities import dim_zero_cat
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.phones import IGNORE_LABEL, NUM_PHONES
 
-__all__ = ["PhoneMetrics", "correct_frames", "macro_f1", "phone_accuracy"]
+__all__ = ["PhoneMetrics", "correct_frames", "macro_f1", "phone_accuracy", "phone_edits"]
 
 
 def _classes(predictions: Tensor) -> Tensor:
@@ -91,6 +91,27 @@ def _phones(frames: np.ndarray, counts: np.ndarray) -> list[bytes]:
     return [phones[begin:end] for begin, end in spans]
 
 
+def phone_edits(
+    predicted: np.ndarray, labels: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count the edits that turn utterances' phones into those of their labels.
+
+    Each run of one class is one phone.
+
+    Args:
+        predicted: all utterances' classes end to end, (frames,), uint8.
+        labels: likewise; all frames have one.
+        counts: frames of each utterance, (utterances,), int64.
+
+    Returns:
+        The edits, and the phones of the labels, each (utterances,), int64.
+    """
+    told = _phones(labels, counts)
+    pairs = zip(_phones(predicted, counts), told, strict=True)
+    edits = [Levenshtein.distance(a, b) for a, b in pairs]
+    return np.array(edits, dtype=np.int64), np.array(list(map(len, told)), dtype=np.int64)
+
+
 class PhoneMetrics(Metric):
     """All scores of a split, summed over its batches and over all ranks.
 
@@ -167,9 +188,8 @@ class PhoneMetrics(Metric):
         self.confusion = torch.from_numpy(confusion).to(rows.device)
         self.utterances = rows[rows[:, 0].argsort()]
         label, predicted = (x.astype(np.uint8) for x in np.divmod(places, self.num_classes))
-        phones = _phones(label, counts)
-        edits = sum(map(Levenshtein.distance, phones, _phones(predicted, counts)))
-        edits_and_phones = torch.tensor([edits, sum(map(len, phones))], device=rows.device)
+        both = [int(x.sum()) for x in phone_edits(predicted, label, counts)]
+        edits_and_phones = torch.tensor(both, device=rows.device)
         return {
             "frame_accuracy": self.confusion.trace() / self.confusion.sum(),
             "macro_f1": macro_f1(self.confusion),

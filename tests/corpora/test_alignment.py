@@ -58,7 +58,8 @@ def test_a_tier_can_be_named_and_a_single_one_needs_no_name(tmp_path):
     [
         (".TextGrid", "", "bad TextGrid: x.TextGrid: empty"),
         (".TextGrid", textgrid(phones=[(-0.2, 0.5, "a")]), "impossible times: .*: -0.2 s"),
-        (".TextGrid", "a poem", "bad TextGrid"),
+        (".TextGrid", "a poem", "bad TextGrid: x.TextGrid: it does not begin as one"),
+        (".TextGrid", textgrid(phones=SPOKEN)[:90], "bad TextGrid: x.TextGrid: cut off"),
         (".TextGrid", textgrid(phones=[]), "no intervals"),
         (".TextGrid", textgrid(phones=[(0, 0.5, "a"), (0.4, 1, "b")]), "bad TextGrid.*overlap"),
         (".TextGrid", textgrid(phones=[(0.5, 0.2, "a")]), "bad TextGrid"),
@@ -67,6 +68,8 @@ def test_a_tier_can_be_named_and_a_single_one_needs_no_name(tmp_path):
         (".phn", "8000 0 a\n", "impossible times"),
         (".phn", "-1 800 a\n", "impossible times"),
         (".lab", "0 nan a\n", "impossible times"),
+        (".lab", "0 1 a\n1 2 b\n", r"wrong unit: x\.lab ends at 2: .* 100 ns, .* such as 2\.0"),
+        (".lab", "0 ² a\n", "malformed line"),
         (".phn", "0 8000\n", "malformed line: x.phn, line 1"),
         (".lab", "the words spoken\n", "malformed line"),
         (".ctm", "x 1 0 inf a\n", "impossible times"),

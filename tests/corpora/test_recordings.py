@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from recordings import textgrid, write_folder, write_librispeech, write_sound, write_timit
 
 from phoneme_lightning.corpora.alignment import read_alignment
@@ -79,7 +80,7 @@ def test_librispeech_reads_lines_and_textgrids(tmp_path, librispeech_store):
     source = write_librispeech(tmp_path / "source", grids=True)
     (source / "aligned" / "1-2-3.TextGrid").write_text("of no recording")
     recipe = librispeech_recipe(source, labels=source / "aligned")
-    assert recipe.settings["labels_without_recording"] == 1
+    assert recipe.lone["labels_without_recording"] == ["1-2-3"]
     store = FrameStore(prepare_recordings(recipe, tmp_path / "store", workers=1, strict=True))
     heard = {store.phones[label] for label in np.unique(store.labels) if label >= 0}
     assert heard == {"SIL", "AH", "IY", "S", "SPN"}
@@ -91,38 +92,20 @@ def test_librispeechs_folders_say_what_is_test(tmp_path, folder):
     (source / "LibriSpeech").rename(source / folder)
     part = {"train": "train", "dev": "validation", "test": "test"}[folder.split("-")[0]]
     assert {take.part for take in librispeech_recipe(source).takes} == {part}
+    above = source.rename(tmp_path / "test-data")
+    assert {take.part for take in librispeech_recipe(above).takes} == {part}
+    within = librispeech_recipe(above / folder, labels=above / "phone_labels.txt")
+    assert {take.part for take in within.takes} == {""}
 
 
-def test_a_folder_is_mapped_by_its_yaml(folder_store):
-    assert folder_store.phones == ("SIL", "a", "sh")
-    assert set(folder_store.speakers) == {"anna", "bea", "cleo"}
-    assert set(np.unique(folder_store.labels)) == {-1, 0, 1, 2}
+def test_librispeechs_endings_may_be_large(tmp_path):
+    source = write_librispeech(tmp_path / "source", grids=True)
+    for path in [*source.rglob("*.flac"), *source.rglob("*.TextGrid")]:
+        path.rename(path.with_suffix(path.suffix.upper()))
+    assert len(librispeech_recipe(source).takes) == 9
 
 
-@pytest.mark.parametrize(
-    ("rules", "said"),
-    [
-        ("phones: {a: a}", r"says nothing of .*'' \(\d+ times\)"),
-        ("phones: {a: [a, t], b: t}", "'t' stands for more than one phone"),
-        ("phones: {a: no}", "put what YAML reads"),
-        ("phones: {a: a}\nspeaker: '('", "no regular expression"),
-        ("phones: {a: a}\ntiers: x", "may hold tier:"),
-        ("phones: [a", "cannot be read"),
-    ],
-)
-def test_a_map_that_cannot_be_used_is_one_line(tmp_path, rules, said):
-    source = write_folder(tmp_path / "source")
-    (source / "phones.yaml").write_text(rules)
-    with pytest.raises(InputError, match=said):
-        folder_recipe(source, phones=source / "phones.yaml")
-
-
-def test_without_a_map_the_symbols_are_the_phones(tmp_path):
-    recipe = folder_recipe(write_folder(tmp_path / "source"))
-    assert set(recipe.phones) == {"SIL", "a", "sil", "t", "ʃ"}
-
-
-def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
+def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path, capsys):
     source = tmp_path / "source"
     whole = textgrid(phones=[(0, 0.4, ""), (0.4, 0.8, "a")])
     grids = {
@@ -132,7 +115,18 @@ def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
         "overlap": textgrid(phones=[(0, 0.5, ""), (0.3, 0.8, "a")]),
         "tierless": textgrid(words=[(0, 0.8, "a")], letters=[(0, 0.8, "a")]),
     }
-    names = ["empty", "notes", "nan", "short", "stereo", "telephone", "good", "fine", *grids]
+    names = [
+        "empty",
+        "notes",
+        "nan",
+        "short",
+        "stereo",
+        "telephone",
+        "mute",
+        "good",
+        "fine",
+        *grids,
+    ]
     for name in names:
         write_sound(source / "anna" / f"{name}.wav", subtype="FLOAT")
         path = source / "anna" / f"{name}.TextGrid"
@@ -142,18 +136,20 @@ def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
     write_sound(source / "anna" / "short.wav", seconds=0.02)
     write_sound(source / "anna" / "stereo.wav", channels=2)
     write_sound(source / "anna" / "telephone.wav", rate=8_000)
+    soundfile.write(source / "anna" / "mute.wav", np.zeros(12_800), 16_000)
     sound = bytearray((source / "anna" / "nan.wav").read_bytes())
     sound[-4:] = np.float32(np.nan).tobytes()
     (source / "anna" / "nan.wav").write_bytes(sound)
     out = prepare_recordings(folder_recipe(source), tmp_path / "store", workers=1, max_bad=1.0)
     store = FrameStore(out)
-    used = ("fine", "gap", "good", "half", "stereo", "telephone")
+    used = ("fine", "gap", "good", "half", "mute", "stereo", "telephone")
     assert set(store.ids) == {f"anna-{x}" for x in used}
     why = {name.removeprefix("anna-"): reason for name, _, reason in rows(out / "quarantine.csv")}
-    for name, reason in {
+    expected = {
         **{"empty": "empty", "notes": "not audio", "nan": "holds NaN", "short": "too short"},
         **{"beyond": "times beyond the sound", "overlap": "bad TextGrid", "tierless": "tier miss"},
-    }.items():
+    }
+    for name, reason in expected.items():
         assert why.pop(name).startswith(reason)
     assert not why
     remarks = dict(rows(out / "remarks.csv"))
@@ -161,25 +157,50 @@ def test_what_is_bad_is_named_and_the_rest_goes_on(tmp_path):
     assert remarks["anna-half"].startswith("ends early: there is no label from 0.300 s on")
     assert remarks["anna-stereo"].startswith("2 channels")
     assert remarks["anna-telephone"].startswith("8000 samples a second")
-    assert len(remarks) == 4
-    with pytest.raises(InputError, match="7 of 13 utterances are bad"):
+    assert remarks["anna-mute"] == "silent: every sample is 0"
+    assert len(remarks) == 5
+    capsys.readouterr()
+    with pytest.raises(InputError, match=r"7 of 14 .* /.*/\.other\.pieces keeps what is prepared"):
         prepare_recordings(folder_recipe(source), tmp_path / "other", workers=1)
+    told = capsys.readouterr().err
+    assert all(f"  anna-{name}: {reason}" in told for name, reason in expected.items())
 
 
-def test_a_folder_keeps_the_licence_that_is_said_of_it(tmp_path):
-    source = write_folder(tmp_path / "source")
-    assert folder_recipe(source, licence="CC0").settings["licence"] == "CC0"
-    assert "licence" not in folder_recipe(source).settings
+def test_too_few_for_a_store_leave_nothing_behind(tmp_path):
+    source = write_timit(tmp_path / "source")
+    for path in source.glob("*/s*0.phn"):
+        if path.stem != "sx10" or "fcjf0" not in str(path):
+            path.unlink()
+    out = tmp_path / "out" / "store"
+    with pytest.raises(InputError, match="1 utterances can be used"):
+        prepare_recordings(timit_recipe(source), out, workers=1)
+    assert {path.name for path in out.parent.iterdir()} <= {".store.lock"}
 
 
-def test_what_has_no_partner_is_counted(tmp_path):
+def test_what_has_no_partner_is_named(tmp_path):
     source = write_folder(tmp_path / "source")
     (source / "bea" / "take1.wav").unlink()
     (source / "bea" / "take2.lab").unlink()
     (source / "bea" / "take3.phn").write_text("another of a recording that has one already")
-    settings = folder_recipe(source).settings
+    out = prepare_recordings(folder_recipe(source), tmp_path / "store", workers=1)
+    settings = FrameStore(out).manifest["settings"]
     assert settings["recordings_without_labels"] == 1
     assert settings["labels_without_recording"] == 1
+    assert [row for row in rows(out / "remarks.csv") if row[1].startswith("left out")] == [
+        ("bea-take2", "left out: no labels belong to this recording"),
+        ("bea-take1", "left out: these labels belong to no recording"),
+    ]
+
+
+def test_what_has_no_partner_in_timit_is_named_but_for_sa(tmp_path):
+    source = write_timit(tmp_path / "source")
+    for name in ("sa1.phn", "sx10.phn", "si20.wav"):
+        (source / "dr1-fcjf0" / name).unlink()
+    assert timit_recipe(source).lone == {
+        "recordings_without_labels": ["fcjf0-sx10"],
+        "labels_without_recording": ["fcjf0-si20"],
+    }
+    assert "fcjf0-sa1" in timit_recipe(source, sa=True).lone["recordings_without_labels"]
 
 
 def test_a_link_to_nowhere_is_told_by_name(tmp_path):

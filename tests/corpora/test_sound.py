@@ -19,7 +19,6 @@ from spoiled import spoiled
 from phoneme_lightning.corpora.audio import extract
 from phoneme_lightning.corpora.sound import (
     BadSound,
-    oddities,
     read_audio,
     seconds_of,
     stream_audio,
@@ -33,26 +32,40 @@ def test_samples_come_back_whatever_they_are_stored_as(tmp_path, form, subtype):
         pytest.skip(f"there is no {form} of {subtype}")
     path = tmp_path / "x"
     written = write_sound(path, format=form, subtype=subtype)
-    read = read_audio(path)
+    told = []
+    read = read_audio(path, remark=told.append)
     assert read.dtype == np.float32
     np.testing.assert_allclose(read, written[:, 0], atol=2**-15)
-    assert oddities(path) == []
+    assert told == []
 
 
 def test_channels_are_averaged_and_that_is_told(tmp_path):
     written = write_sound(tmp_path / "x.wav", channels=2, subtype="FLOAT")
-    np.testing.assert_allclose(read_audio(tmp_path / "x.wav"), written.mean(axis=1), atol=1e-6)
-    assert oddities(tmp_path / "x.wav") == ["2 channels: averaged"]
+    told = []
+    read = read_audio(tmp_path / "x.wav", remark=told.append)
+    np.testing.assert_allclose(read, written.mean(axis=1), atol=1e-6)
+    assert told == ["2 channels: averaged"]
+
+
+def test_silence_is_told_of_a_whole_recording(tmp_path):
+    told = []
+    soundfile.write(tmp_path / "x.wav", np.zeros(RATE), RATE)
+    assert len(list(stream_audio(tmp_path / "x.wav", 0.4, remark=told.append))) == 3
+    assert told == ["silent: every sample is 0"]
+    soundfile.write(tmp_path / "x.wav", np.eye(1, RATE)[0], RATE)
+    list(stream_audio(tmp_path / "x.wav", 0.4, remark=told.append))
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
 def test_another_rate_is_brought_to_16_kilohertz_at_the_same_pitch(tmp_path, rate):
     path = tmp_path / "x.wav"
     soundfile.write(path, 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(2 * rate) / rate), rate)
-    read = read_audio(path)
+    told = []
+    read = read_audio(path, remark=told.append)
     assert abs(len(read) - 2 * RATE) <= 1
     assert np.abs(np.fft.rfft(read[:RATE])).argmax() == 1_000
-    assert bool(oddities(path)) == (rate < RATE)
+    assert bool(told) == (rate < RATE)
     assert seconds_of(path) == 2
 
 
@@ -75,7 +88,7 @@ def wav(length=None):
     return bytes(data)
 
 
-@pytest.mark.parametrize("length", [None, 0xFFFFFFFF, 0x7FFFFFFF])
+@pytest.mark.parametrize("length", [None, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFEFFC])
 def test_a_pipe_is_read_to_its_end(length):
     read, write = os.pipe()
     sender = threading.Thread(target=lambda: os.fdopen(write, "wb").write(wav(length)))
@@ -93,6 +106,8 @@ def test_a_pipe_is_read_to_its_end(length):
         (wav()[:20], "not audio"),
         (wav()[:44], "without a sample|cut off"),
         (wav()[:9_000], "cut off"),
+        (wav(0), r"without a sample \(its header says 0 bytes, but 16000 follow; sox"),
+        (wav(0)[:44], r"without a sample:"),
     ],
 )
 def test_what_cannot_be_used_is_told_by_name_and_reason(tmp_path, content, reason):

@@ -15,13 +15,17 @@ from phoneme_lightning.inference.viterbi import OnlineViterbi, viterbi
 
 
 def draw_phones(draw, shortest, classes=3):
-    """Give a model of a few phones, with probabilities drawn at random."""
+    """Give a model of a few phones, with probabilities drawn at random.
+
+    `shortest` is of each phone, or one number of all.
+    """
     rows = draw.dirichlet(np.ones(classes), size=classes)
     log_next = np.log(rows)
     stay = np.diag(log_next).copy()
     np.fill_diagonal(log_next, -np.inf)
     prior = np.log(draw.dirichlet(np.ones(classes)))
-    return PhoneModel(*(x.astype(np.float32) for x in (prior, stay, log_next)), shortest)
+    tables = (x.astype(np.float32) for x in (prior, stay, log_next))
+    return PhoneModel(*tables, np.broadcast_to(shortest, classes))
 
 
 def runs_of(path):
@@ -30,13 +34,13 @@ def runs_of(path):
 
 def score_of(path, log_probs, phones, decoder):
     """Score a path as the docstring of `viterbi` says, run by run."""
-    runs = runs_of(path)
-    if any(length < phones.shortest for _, length in runs[1:]):
+    runs, shortest = runs_of(path), phones.shortest.tolist()
+    if any(length < shortest[phone] for phone, length in runs[1:]):
         return -np.inf
     heard = log_probs - decoder.prior_weight * phones.log_prior
     score = heard[np.arange(len(path)), list(path)].sum()
     for place, (phone, length) in enumerate(runs):
-        free = phones.shortest if place else 1
+        free = shortest[phone] if place else 1
         score += decoder.transition_weight * (length - free) * phones.log_stay[phone]
         if place:
             before = runs[place - 1][0]
@@ -47,7 +51,7 @@ def score_of(path, log_probs, phones, decoder):
 @given(
     seed=st.integers(0, 10_000),
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
-    shortest=st.integers(1, 3),
+    shortest=st.lists(st.integers(1, 4), min_size=3, max_size=3),
     decoder=st.builds(Decoder, st.sampled_from([0.0, 0.5, 2.0]), st.sampled_from([0.0, 0.5])),
 )
 def test_no_path_scores_higher(seed, lengths, shortest, decoder):
@@ -92,7 +96,7 @@ def test_a_long_utterance_loses_no_digits():
 @given(
     seed=st.integers(0, 10_000),
     blocks=st.lists(st.integers(0, 30), min_size=1, max_size=8),
-    shortest=st.integers(1, 4),
+    shortest=st.lists(st.integers(1, 5), min_size=4, max_size=4),
     decoder=st.builds(Decoder, st.sampled_from([0.0, 1.0, 3.0]), st.sampled_from([0.0, 0.5])),
     sureness=st.sampled_from([0.05, 1.0]),
 )
@@ -123,33 +127,48 @@ def test_little_is_kept_of_frames_that_keep_coming(sure):
     assert len(online.finish()) == waiting
 
 
-@pytest.fixture
-def counted(tmp_path):
-    """Give a store of two training utterances and a test utterance whose labels nobody knows."""
-    labels = [[0, 0, 0, 0, 2, 2, 5, 5, 5, 2], [2, 0, 0, 0, -1, 0, 0]]
-    with StoreWriter(tmp_path / "store", coefficients=13) as writer:
-        for name, classes in (("a", labels[0]), ("b", labels[1]), ("c", None)):
-            length = 7 if classes is None else len(classes)
-            known = None if classes is None else np.array(classes)
-            writer.add(name, name, np.zeros((length, 13), dtype=np.float32), known)
-        splits = {"utterance": np.array([0, 0, 2])}
+def store_of(path, labels):
+    """Write a store of training utterances, and of a test utterance whose labels nobody knows."""
+    with StoreWriter(path, coefficients=13) as writer:
+        for number, classes in enumerate(labels):
+            features = np.zeros((len(classes), 13), dtype=np.float32)
+            writer.add(f"u{number}", f"u{number}", features, np.array(classes))
+        writer.add("test", "test", np.zeros((7, 13), dtype=np.float32), None)
+        splits = {"utterance": np.array([0] * len(labels) + [2])}
         writer.finish(corpus="counted", splits=splits, settings={}, counts={})
-    return FrameStore(tmp_path / "store")
+    return FrameStore(path)
 
 
-def test_runs_and_what_follows_them_are_counted(counted):
+def test_runs_and_what_follows_them_are_counted(tmp_path):
+    labels = [[0, 0, 0, 0, 2, 2, 5, 5, 5, 2], [2, 0, 0, 0, -1, 0, 0]]
+    counted = store_of(tmp_path / "store", labels)
     phones = learn_phones(counted, counted.split("utterance", "train"))
     # Only runs 2 2 and 5 5 5 have both neighbours; an unlabelled frame is taken out.
-    assert phones.shortest == 2
+    assert phones.shortest[[0, 2, 5]].tolist() == [1, 2, 3]
+    assert set(np.delete(phones.shortest, [2, 5])) == {1}  # nothing is known of them
     frames = np.ones(41)
     frames[[0, 2, 5]] += [9, 4, 3]
     assert np.exp(phones.log_prior) == pytest.approx(frames / frames.sum())
-    # Class 0 has 9 frames in 2 runs; of 2 frames each, 5 are left that stayed.
+    # Class 0 has 9 frames in 2 runs; but for 1 frame each, 7 stayed.
     ends = 40 + 1
-    assert np.exp(phones.log_stay[0]) == pytest.approx(6 / (6 + ends))
-    assert np.exp(phones.log_next[0, [0, 1, 2]]) == pytest.approx(np.array([0, 1, 2]) / (6 + ends))
+    assert np.exp(phones.log_stay[0]) == pytest.approx(8 / (8 + ends))
+    assert np.exp(phones.log_next[0, [0, 1, 2]]) == pytest.approx(np.array([0, 1, 2]) / (8 + ends))
     every = np.exp(phones.log_stay) + np.exp(phones.log_next).sum(axis=1)
     assert every == pytest.approx(np.ones(41))
+
+
+@pytest.mark.parametrize(("amiss", "shortest"), [(2, 3), (3, 1)])
+def test_one_run_in_a_hundred_that_is_labelled_amiss_says_nothing_of_phones(
+    tmp_path, amiss, shortest
+):
+    lengths = [1] * amiss + [3] * (200 - amiss)
+    labels = [5] + [phone for length in lengths for phone in [0] * length + [1, 1]] + [5]
+    store = store_of(tmp_path / "store", [labels])
+    phones = learn_phones(store, store.split("utterance", "train"))
+    assert phones.shortest[:2].tolist() == [shortest, 2]
+    # A run that is shorter than that has no frame that stayed.
+    stays, ends = 1 + sum(max(0, length - shortest) for length in lengths), 40 + 200
+    assert np.exp(phones.log_stay[0]) == pytest.approx(stays / (stays + ends))
 
 
 def test_a_prior_taken_out_brings_rare_phones_back():

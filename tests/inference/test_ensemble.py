@@ -12,6 +12,7 @@ import torch
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.corpora.pseudo import pseudo_label
 from phoneme_lightning.corpora.store import FrameStore
+from phoneme_lightning.corpora.writer import StoreWriter
 from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.module import prepare
 from phoneme_lightning.errors import InputError
@@ -19,6 +20,8 @@ from phoneme_lightning.inference.confusion_file import read_confusion
 from phoneme_lightning.inference.ensemble import ensemble
 from phoneme_lightning.inference.load import load_classifier
 from phoneme_lightning.inference.submission import read_submission
+from phoneme_lightning.phones import PHONES
+from phoneme_lightning.training.record import read_record
 from phoneme_lightning.training.utterance_file import read_utterances
 
 SMALL = {
@@ -131,11 +134,43 @@ def test_decoded_files_stand_apart_and_say_what_was_chosen_on_what(both):
     )
     halves = after["decoder"]["validation"]
     assert sum(half["utterances"] for half in halves) == len(read_utterances(both))
-    assert after["decoder"]["shortest_run_frames"] == 3
+    shortest = after["decoder"]["shortest_run_frames"]
+    assert tuple(shortest) == PHONES
+    assert set(shortest.values()) > {1, 3}  # 1 of those that stand inside no utterance
+    steps = [read_record(net)["step"] for net in before["checkpoints"]]
+    assert json.loads((both / "decoded" / "phones.json").read_text())["steps"] == steps
     assert after["val/phone_error_rate"] < before["val/phone_error_rate"]
     plain, decoded = (read_submission(f / "prediction.csv") for f in (both, both / "decoded"))
     assert len(plain) == len(decoded)
     assert np.count_nonzero(np.diff(decoded)) < np.count_nonzero(np.diff(plain))
+
+
+def test_a_decoder_that_makes_validation_worse_is_said_and_not_left(fit, place, caplog):
+    draw = np.random.default_rng(0)
+    with StoreWriter(place / "data" / "hasty", coefficients=13) as writer:
+        for number in range(24):
+            # Each run of training lasts for 9 frames, of validation for 3.
+            phones = np.arange(30) % 3 if number % 2 else np.arange(30) % 2 * 2
+            labels = phones.repeat(9 if number < 16 else 3)
+            features = 2 * np.eye(13)[labels] + 0.1 * draw.normal(size=(len(labels), 13))
+            writer.add(f"{number}", f"{number % 4}", features.astype(np.float32), labels)
+        splits = {"utterance": np.repeat([0, 1, 2], [16, 6, 2])}
+        writer.finish(corpus="hasty", splits=splits, settings={}, counts={})
+    net = fit(**{"data.corpus": "hasty"})
+    beside = Path(net).with_name("phones.json")
+    beside.write_text("of an earlier time")
+    caplog.set_level("INFO")
+    folder = ensemble([net], decode=True, out=str(place / "worse"))
+    before, after = (
+        json.loads((x / "validation.json").read_text()) for x in (folder, folder / "decoded")
+    )
+    assert after["val/frame_accuracy"] < before["val/frame_accuracy"]
+    rates = (f"{x['val/phone_error_rate']:.4f}" for x in (before, after))
+    said = (folder / "log.txt").read_text()
+    assert "decoding makes validation worse (frame accuracy" in said
+    assert f"phone error rate {' -> '.join(rates)}): no phones.json is left" in said
+    assert not beside.exists()
+    assert not (folder / "decoded" / "phones.json").exists()
 
 
 def test_a_test_split_with_labels_is_scored(fit, place):

@@ -67,7 +67,7 @@ def test_the_lines_of_its_readme_hear_what_the_net_hears(place, tmp_path):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     soundfile.write(tmp_path / "speech.wav", sound, 16_000)
     [lines] = re.findall(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.S)
-    assert lines.count("\n") <= 11
+    assert lines.count("\n") == 10
     alone = "import sys; sys.modules.update(dict.fromkeys(['phoneme_lightning', 'torch']))\n"
     command = [sys.executable, "-I", "-c", alone + lines]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -121,6 +121,11 @@ def test_what_cannot_be_exported_is_refused_in_one_line(place, monkeypatch, tmp_
     torch.save(checkpoint, tmp_path / "file.ckpt")
     with pytest.raises(InputError, match=r"fitted with data\.deltas 'file'"):
         export(str(tmp_path / "file.ckpt"))
+    Path(tmp_path / "a file").touch()
+    for folder in ("/proc/q", str(tmp_path / "a file" / "q")):
+        said = rf"^--out is {folder}, which cannot be made \([A-Z][a-z ]+\): give another$"
+        with pytest.raises(InputError, match=said):
+            export(CHECKPOINT, out=folder)
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(InputError, match=r"safetensors is not .* 'phoneme-lightning\[export\]'$"):
         export(CHECKPOINT, out=str(tmp_path / "without"))

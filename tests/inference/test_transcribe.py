@@ -28,6 +28,7 @@ from phoneme_lightning.inference.saved_decoder import SavedDecoder
 from phoneme_lightning.inference.transcribe import transcribe
 from phoneme_lightning.inference.transcriber import Begin, Transcriber, read_recording
 from phoneme_lightning.phones import PHONES
+from phoneme_lightning.training.record import read_record
 
 KNOWN = ("SIL", "S", "AA")
 SETTINGS = {
@@ -157,9 +158,28 @@ def test_what_decodes_stands_beside_the_net_and_leaves_no_short_run(place, nets)
     finally:
         (beside / "phones.json").unlink()
     assert decoded.is_decoded
-    assert model.shortest > 3
-    lengths = [segment.end - segment.begin for segment in decoded]
-    assert min(lengths[1:]) > 0.010 * model.shortest - 1e-9
+    assert all(model.shortest[PHONES.index(name)] > 3 for name in KNOWN)
+    for segment in list(decoded)[1:]:
+        shortest = model.shortest[PHONES.index(segment.phone)]
+        assert segment.end - segment.begin > 0.010 * shortest - 1e-9
+
+
+def test_a_decoder_that_was_chosen_for_other_weights_is_told(place, nets, inside, capsys):
+    store = FrameStore(place[0] / "data" / "noises")
+    model = learn_phones(store, store.split("utterance", "train"))
+    own = read_record(nets[0])["step"]
+    words, said = [nets[0], str(inside)], "was chosen for weights of step"
+    for steps in ((), (own,), (own + 1_000,)):
+        SavedDecoder(store.phones, model, Decoder(1.0, 0.0), steps).write(Path())
+        assert transcribe(words, phones="phones.json", overwrite=True) == 0
+        told = capsys.readouterr().err
+        if steps in ((), (own,)):
+            assert said not in told
+    assert f"{said} {own + 1_000:,}, and these are of step {own}:" in told
+    # What was chosen for one net alone was not chosen for two.
+    SavedDecoder(store.phones, model, Decoder(1.0, 0.0), (own,)).write(Path())
+    assert transcribe([*nets, str(inside)], phones="phones.json", overwrite=True) == 0
+    assert f"{said} {own}, and these are of step {own}, " in capsys.readouterr().err
 
 
 def test_short_recordings_are_heard_side_by_side_as_each_alone(nets, monkeypatch):

@@ -13,7 +13,7 @@ from phoneme_lightning.inference.export.card import model_card
 from phoneme_lightning.inference.export.measured import measured
 from phoneme_lightning.inference.export.readme import readme
 from phoneme_lightning.inference.export.weights import ABOUT, WEIGHTS, net_settings, write_weights
-from phoneme_lightning.inference.load import load_classifier
+from phoneme_lightning.inference.load import check_hears_recordings, load_classifier
 from phoneme_lightning.training.record import read_record
 from phoneme_lightning.training.run import run_folder_of, say
 
@@ -38,17 +38,14 @@ def export(checkpoint: str, *, out: str | None = None, onnx: bool = True) -> Pat
 
     Raises:
         InputError: there is no such checkpoint, it needs what no recording holds, a library is
-            missing, the folder is there, or the graph does not agree with PyTorch.
+            missing, the folder is there or cannot be made, or the graph does not agree with
+            PyTorch.
     """
     for library in LIBRARIES[onnx]:
         if find_spec(library) is None:
             raise InputError(f"{library} is not installed: pip install 'phoneme-lightning[export]'")
     record = read_record(checkpoint)
-    if record["config"]["data"]["deltas"] == "file":
-        raise InputError(
-            f"{checkpoint} was fitted with data.deltas 'file': what its corpus holds, no "
-            "recording does; fit with data.deltas 'temporal'"
-        )
+    check_hears_recordings(checkpoint, record["config"])
     run = run_folder_of(checkpoint)
     beside = Path(checkpoint).parent
     folder = Path(out) if out else (beside.parent if run else beside) / "export"
@@ -56,7 +53,12 @@ def export(checkpoint: str, *, out: str | None = None, onnx: bool = True) -> Pat
         raise InputError(f"--out is {folder}, which is there already: give another, or remove it")
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"--out is {folder}, which cannot be made ({error.strerror}): give another"
+        ) from error
     try:
         _fill(partial, Path(checkpoint), run, record, onnx)
         partial.rename(folder)

@@ -20,7 +20,6 @@ samples, rate = soundfile.read("speech.wav", dtype="float32")
 assert rate == about["features"]["sample_rate"] and samples.ndim == 1
 mfcc = knf.OnlineMfcc(knf.MfccOptions.from_dict(about["features"]["mfcc"]))
 mfcc.accept_waveform(rate, samples * about["features"]["scale"])
-mfcc.input_finished()
 cepstra = np.stack([mfcc.get_frame(t) for t in range(mfcc.num_frames_ready)])[None]
 inputs = {"cepstra": cepstra, "lengths": np.array([cepstra.shape[1]])}
 [heard] = onnxruntime.InferenceSession("model.onnx").run(["log_probabilities"], inputs)
@@ -52,7 +51,7 @@ FILES = {
     "model.safetensors": "its weights, under PyTorch's names",
     "model.json": "phones in the order of the classes, settings of the features and of the net",
     "phones.json": "what a Viterbi decoder knows of the phones: logarithms of how often a frame is "
-    "of each, stays in it, and what comes next; the shortest run in frames; two weights",
+    "of each, stays in it, and what comes next; the shortest run of each in frames; two weights",
     "MODEL_CARD.md": "data, scores, limits",
 }
 
