@@ -67,8 +67,8 @@ def transcribe(
     if not checkpoints:
         raise InputError("transcribe is given no net: give a .ckpt")
     if not recordings:
-        why = bad or ["transcribe is given no recordings: give files, a folder, or -"]
-        raise InputError("; ".join(why))
+        missing = "transcribe is given no recordings: give files, a folder, or -"
+        raise InputError("; ".join(bad) or missing)
     to_stdout = out is None and recordings[0].path is None
     if to_stdout and (len(formats) > 1 or plot):
         raise InputError("standard output takes one --format and no --plot: give --out FOLDER")
