@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -12,21 +13,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.inference.hearing import FRAMES_PER_BATCH
 from phoneme_lightning.inference.recordings import Recording, find_recordings
 from phoneme_lightning.inference.saved_decoder import FILE, SavedDecoder
 from phoneme_lightning.inference.transcriber import Begin, Read, Transcriber, read_recording
-from phoneme_lightning.inference.transcript_picture import draw_transcript
-from phoneme_lightning.inference.transcripts import FORMATS, Transcript
+from phoneme_lightning.inference.transcript_files import PLOT, files_of, make_folder, write_files
+from phoneme_lightning.inference.transcripts import FORMATS
 from phoneme_lightning.training.record import read_record
 
 __all__ = ["transcribe"]
 
 PLOTTED_SECONDS = 20
-PLOT = "plot"
 SOME_LEFT_OUT = 1
 MOST_TOGETHER = 64
 """Recordings that are heard side by side; each holds a file open."""
+FRAMES_TOGETHER = 32_000
+"""Recordings are heard together once they have as many frames, 320 s: an interrupt loses no more,
+8 s of work at 40 times real time, or one recording that is longer."""
 
 
 def transcribe(
@@ -40,7 +42,8 @@ def transcribe(
 ) -> int:
     """Transcribe recordings by one net, or by several whose log-probabilities are averaged.
 
-    What cannot be transcribed is named on standard error, and the rest goes on.
+    What cannot be transcribed is named on standard error, and the rest goes on. Files that are
+    there stay, so that the same call again goes on where another was interrupted.
 
     Args:
         words: .ckpt files of fits, then recordings, folders of them, or "-": standard input.
@@ -56,17 +59,22 @@ def transcribe(
         0, or 1 where a recording was left out.
 
     Raises:
-        InputError: a checkpoint or all recordings are missing, or something does not go together.
+        InputError: a checkpoint or all recordings are missing, nothing can be written, or
+            something does not go together.
     """
     checkpoints = [word for word in words if word.endswith(".ckpt")]
-    recordings = find_recordings([word for word in words if not word.endswith(".ckpt")])
-    if not checkpoints or not recordings:
-        missing = "recordings: give files, a folder, or -" if checkpoints else "net: give a .ckpt"
-        raise InputError(f"transcribe is given no {missing}")
+    recordings, bad = find_recordings([word for word in words if not word.endswith(".ckpt")])
+    if not checkpoints:
+        raise InputError("transcribe is given no net: give a .ckpt")
+    if not recordings:
+        missing = "transcribe is given no recordings: give files, a folder, or -"
+        raise InputError("; ".join(bad) or missing)
     to_stdout = out is None and recordings[0].path is None
     if to_stdout and (len(formats) > 1 or plot):
         raise InputError("standard output takes one --format and no --plot: give --out FOLDER")
     folder = None if to_stdout else Path(out or "transcripts")
+    if folder:
+        make_folder(folder)
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     transcriber = Transcriber.open(checkpoints, phones)
     if transcriber.saved is None:
@@ -78,24 +86,34 @@ def transcribe(
         console.print(note)
     begun, heard = time.perf_counter(), 0.0
     kinds = [*formats, *([PLOT] if plot else [])]
-    with _Progress(console, len(recordings)) as progress:
+    with _Progress(console, len(recordings) + len(bad)) as progress:
+        for why in bad:
+            progress.leave_out(why)
         for group in _groups(_read(recordings, folder, kinds, overwrite, progress)):
             transcripts = transcriber.hear([waiting.read for waiting in group])
             for waiting, transcript in zip(group, transcripts, strict=True):
-                with progress.leaving_out():
-                    _write(transcript, waiting.files, formats[0])
-                    if plot:
-                        draw_transcript(transcript, waiting.read.begin, waiting.files[PLOT])
+                with progress.leaving_out(transcript.name):
+                    if folder:
+                        write_files(transcript, waiting.read.begin, waiting.files)
+                    else:
+                        FORMATS[formats[0]][1](transcript, sys.stdout)
+                        sys.stdout.flush()
                     heard += transcript.seconds
                     where = ", ".join(map(str, waiting.files.values())) or "standard output"
                     console.print(f"{transcript.name}: {len(transcript):,} phones -> {where}")
                     progress.next()
-    spent, left_out = time.perf_counter() - begun, progress.left_out
-    console.print(
-        f"{len(recordings) - left_out} recordings, {heard:,.1f} s of sound in {spent:.1f} s: "
-        f"{heard / spent:.0f} times real time" + (f"; {left_out} left out" if left_out else "")
+                    progress.heard += 1
+    spent = time.perf_counter() - begun
+    said = (
+        f"{progress.heard} recordings, {heard:,.1f} s of sound in {spent:.1f} s: "
+        f"{heard / spent:.0f} times real time"
     )
-    return SOME_LEFT_OUT if left_out else 0
+    if progress.there:
+        said += f"; {progress.there} there already"
+    if progress.left_out:
+        said += f"; {progress.left_out} left out"
+    console.print(said)
+    return SOME_LEFT_OUT if progress.left_out else 0
 
 
 def _made_for_others(saved: SavedDecoder, checkpoints: Sequence[str]) -> str:
@@ -112,7 +130,7 @@ def _made_for_others(saved: SavedDecoder, checkpoints: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """A recording that was read, and the files that its transcript will be."""
+    """A recording that was read, and the files that its transcript will be, by kind."""
 
     read: Read
     files: dict[str, Path]
@@ -125,23 +143,28 @@ def _read(
     overwrite: bool,
     progress: "_Progress",
 ) -> Iterator[_Waiting]:
-    """Read recordings one after the other, but for those that are left out."""
+    """Read recordings one after the other, but for those that are left out or done already."""
     for recording in recordings:
         waiting = None
-        with progress.leaving_out():
-            files = _files(recording, folder, kinds)
-            there = [str(file) for file in files.values() if file.exists() and not overwrite]
-            if there:
-                raise InputError(
-                    f"{recording.name}: {there[0]} is there: give --overwrite or another --out"
-                )
-            for oddity in recording.oddities():
-                progress.console.print(f"{recording.name}: {oddity}")
-            begin = Begin(PLOTTED_SECONDS if PLOT in kinds else 0)
+        files = files_of(recording.stem, folder, kinds) if folder else {}
+        there = {} if overwrite else {kind: x for kind, x in files.items() if x.exists()}
+        if there:
+            stays = ", ".join(map(str, there.values()))
+            progress.console.print(f"there already: {stays}; --overwrite writes anew")
+        if there and there == files:
+            progress.there += 1
+            progress.next()
+            continue
+        with progress.leaving_out(recording.name):
+            begin = Begin(PLOTTED_SECONDS if PLOT in files else 0)
             read = read_recording(
-                recording.name, recording.blocks(), begin=begin, told=progress.tell
+                recording.name,
+                recording.blocks(partial(progress.remark, recording.name)),
+                begin=begin,
+                stem=recording.stem,
+                told=progress.tell,
             )
-            waiting = _Waiting(read, files)
+            waiting = _Waiting(read, {kind: x for kind, x in files.items() if kind not in there})
         if waiting:
             yield waiting
 
@@ -153,7 +176,7 @@ def _groups(recordings: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
     for waiting in recordings:
         group.append(waiting)
         frames += len(waiting.read.cepstra)
-        if frames >= FRAMES_PER_BATCH or len(group) == MOST_TOGETHER:
+        if frames >= FRAMES_TOGETHER or len(group) == MOST_TOGETHER:
             yield _by_length(group)
             group, frames = [], 0
     if group:
@@ -168,11 +191,14 @@ class _Progress:
     """A bar of all recordings, and one of the present one, where somebody sees them.
 
     Attributes:
-        left_out: how many recordings were.
+        heard: how many recordings were.
+        there: how many had been.
+        left_out: how many are bad.
     """
 
     def __init__(self, console: Console, recordings: int) -> None:
-        self.console, self.left_out = console, 0
+        self.console = console
+        self.heard = self.there = self.left_out = 0
         columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
         hidden = not console.is_terminal
         self._bar = Progress(*columns, console=console, transient=True, disable=hidden)
@@ -192,37 +218,27 @@ class _Progress:
         description = f"{what} {done:,.0f} s"
         self._bar.update(self._present, description=description, completed=done, total=whole)
 
+    def remark(self, name: str, said: str) -> None:
+        """Say something of a recording that can be used all the same."""
+        self.console.print(f"{name}: {said}")
+
     @contextmanager
-    def leaving_out(self) -> Iterator[None]:
-        """Name what is wrong with a recording, and go on to the next one."""
+    def leaving_out(self, name: str) -> Iterator[None]:
+        """Leave out the recording of this name if something is wrong with it."""
         try:
             yield
-        except (InputError, OSError) as error:
-            self.left_out += 1
-            self.console.print(f"left out: {error}")
-            self.next()
+        except InputError as error:
+            self.leave_out(str(error))
+        except OSError as error:
+            self.leave_out(f"{name}: {error}")
+
+    def leave_out(self, why: str) -> None:
+        """Say what is wrong with a recording, and go on to the next one."""
+        self.left_out += 1
+        self.console.print(f"left out: {why}")
+        self.next()
 
     def next(self) -> None:
         """Go on to the next recording."""
         self._bar.advance(self._whole)
         self._bar.reset(self._present, description="", total=None)
-
-
-def _files(recording: Recording, folder: Path | None, kinds: Sequence[str]) -> dict[str, Path]:
-    """Give where what is made of a recording goes, by kind; nowhere for standard output."""
-    if folder is None:
-        return {}
-    endings = {kind: ".png" if kind == PLOT else FORMATS[kind][0] for kind in kinds}
-    return {kind: folder / f"{recording.stem}{ending}" for kind, ending in endings.items()}
-
-
-def _write(transcript: Transcript, files: dict[str, Path], only: str) -> None:
-    if not files:
-        FORMATS[only][1](transcript, sys.stdout)
-        sys.stdout.flush()
-    for kind, file in files.items():
-        if kind == PLOT:
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", encoding="utf-8") as text:
-            FORMATS[kind][1](transcript, text)

@@ -68,12 +68,14 @@ class Read:
 
     Attributes:
         name: the recording's.
+        stem: under which its transcript goes: a path without the ending.
         cepstra: of it.
         begin: keeps its first seconds.
         told: is told of seconds heard.
     """
 
     name: str
+    stem: str
     cepstra: Cepstra
     begin: Begin
     told: Told
@@ -84,6 +86,7 @@ def read_recording(
     blocks: Iterable[np.ndarray],
     *,
     begin: Begin,
+    stem: str = "",
     told: Told = lambda done, whole: None,
 ) -> Read:
     """Read a recording; what grows with its length is on disk.
@@ -92,13 +95,14 @@ def read_recording(
         name: the recording's.
         blocks: the recording, piece by piece: (samples,), float32, 16 kHz, full scale is 1.
         begin: keeps the first seconds.
+        stem: under which its transcript goes; the name, if empty.
         told: is told of seconds read, and later of seconds heard.
 
     Raises:
         BadSound: the recording cannot be read, or is too short.
     """
     passing = begin.keep_samples(_tell(blocks, told, 1 / SAMPLE_RATE))
-    return Read(name, cepstra_of(name, passing), begin, told)
+    return Read(name, stem or name, cepstra_of(name, passing), begin, told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +159,7 @@ class Transcriber:
                     probabilities.append(np.exp(some[np.arange(len(path)), path]))
                 transcript = Transcript(
                     recording.name,
+                    recording.stem,
                     seconds,
                     self.nets[0].phones,
                     classes.rows(),

@@ -4,7 +4,6 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -20,6 +19,7 @@ class Transcript:
 
     Attributes:
         name: the recording's.
+        stem: under which it goes: a path without the ending.
         seconds: how long it is.
         phones: the names of the classes.
         classes: (frames,), uint8.
@@ -29,6 +29,7 @@ class Transcript:
     """
 
     name: str
+    stem: str
     seconds: float
     phones: tuple[str, ...]
     classes: np.ndarray
@@ -68,7 +69,7 @@ def _write_textgrid(transcript: Transcript, file: TextIO) -> None:
 
 def _write_ctm(transcript: Transcript, file: TextIO) -> None:
     """Write NIST's CTM: recording, channel, begin, duration, phone, confidence."""
-    name = "_".join(Path(transcript.name).stem.split())
+    name = "_".join(transcript.stem.split())
     for begin, end, segment in _rounded(transcript):
         length = f"{end - begin:.4f}"
         file.write(f"{name} 1 {begin:.4f} {length} {segment.phone} {segment.confidence:.3f}\n")
