@@ -31,7 +31,7 @@ class CrossFit:
         of_halves: the decoder chosen on the first half, and that chosen on the second.
         of_all: the decoder chosen on all of validation, for utterances beyond it.
         is_worse: whether the paths have more edits of phones than each frame's likeliest class by
-            itself, or fewer right frames by more than luck may make of it.
+            itself: edits are what decoding is for.
     """
 
     paths: list[np.ndarray]
@@ -108,10 +108,7 @@ def cross_fit(
         in_first,
         (CANDIDATES[by_first], CANDIDATES[by_second]),
         CANDIDATES[by_all],
-        bool(
-            edits[by, each].sum() > edits[-1].sum()
-            or _falls_short(right[by, each][None], right[-1])[0]
-        ),
+        bool(edits[by, each].sum() > edits[-1].sum()),
     )
 
 

@@ -138,17 +138,14 @@ def test_where_no_decoder_gets_as_many_right_as_the_likeliest_classes_frames_cho
 
 
 @pytest.mark.parametrize(
-    ("seed", "noise", "shortest", "more_edits", "fewer_frames"),
-    [(24, 0.3, 1, True, False), (0, 0.15, 3, False, True), (5, 0.15, 3, False, False)],
+    ("seed", "noise", "shortest", "worse"), [(24, 0.3, 1, True), (0, 0.15, 3, False)]
 )
-def test_decoding_is_worse_by_its_phones_or_by_more_frames_than_luck_may_take(
-    seed, noise, shortest, more_edits, fewer_frames
+def test_decoding_is_worse_where_it_has_more_edits_and_not_where_it_loses_frames(
+    seed, noise, shortest, worse
 ):
     heard, labels, phones = spoken(seed, noise, shortest)
     fit = cross_fit(heard, labels, SPEAKERS, phones, np.arange(3))
     right, edits = count(fit.paths, labels)
     before, edits_before = count([x.argmax(axis=1) for x in heard], labels)
     assert right.sum() < before.sum()
-    assert (edits.sum() > edits_before.sum()) == more_edits
-    assert (not is_luck(before - right)) == fewer_frames
-    assert fit.is_worse == (more_edits or fewer_frames)
+    assert (edits.sum() > edits_before.sum()) == worse == fit.is_worse
