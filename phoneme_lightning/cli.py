@@ -125,8 +125,13 @@ class PhonemeCLI(LightningCLI):
         checkpoint = named_checkpoint(self.arguments)
         if asked and checkpoint and Path(checkpoint).is_file():
             self.config = parse_over(parser, read_record(checkpoint), asked, self.arguments)
-        else:
+            return
+        try:
             super().parse_arguments(parser, args)
+        except InputError:
+            if checkpoint:
+                read_record(checkpoint)  # says that it is missing, which may be all that is wrong
+            raise
 
     def _parse_ckpt_path(self) -> None:
         """Parse again with the checkpoint's corpus, and with its config if a file named it."""

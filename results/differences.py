@@ -32,7 +32,7 @@ def pairs(found: Found) -> list[tuple[str, str]]:
     best = best_single(found)
     claims = [
         *(("crnn", "baseline"), ("crnn", "gru"), ("gru", "baseline")),
-        *((best, "crnn"), ("ensemble", best), ("ensemble", "crnn")),
+        *(("rnn", "crnn"), (best, "crnn"), ("ensemble", best), ("ensemble", "crnn")),
     ]
     for name in found:
         base, dash, end = name.rpartition("-")

@@ -80,6 +80,8 @@ def _copy(run: Path, into: Path) -> None:
         source = (commanded if file == "command.txt" else run) / file
         if source.is_file():
             text = _nowhere(source.read_text(encoding="utf-8"), home)
+            if file == "config.yaml":  # who repeats it has folders of their own
+                text = re.sub(r"^  folder: .*$", "  folder: null", text, flags=re.M)
             (into / file).write_text(text, encoding="utf-8")
 
 

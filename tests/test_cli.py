@@ -150,6 +150,11 @@ class TestCheckpointGivesWay:
         assert isinstance(cli.model.backbone, RNN)
         assert cli.trainer.global_step == 7
 
+    def test_a_missing_file_is_said_before_what_its_net_would_take(self):
+        words = flags(ckpt_path="none.ckpt", model__backbone__init_args__cell="gru")
+        with pytest.raises(InputError, match=r"none\.ckpt', where there is no file"):
+            PhonemeCLI(["fit", *words])
+
     def test_another_root(self, trained, place):
         (place / "moved").mkdir()
         (place / "moved" / "libriphone").symlink_to(place / "data" / "libriphone")
