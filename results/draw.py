@@ -24,6 +24,7 @@ COLOURS = {
     "conformer": "#2f6fb5",
     "ensemble": "#000000",
 }
+LINES = {"": "-", "long": "--", "pseudo": ":"}
 
 
 def _runs(kept: Path, name: str) -> list[Path]:
@@ -48,7 +49,7 @@ def draw_curves(kept: Path, path: Path) -> None:
     lowest = 1.0
     for name in reversed(read_kept(kept)):
         base, _, end = name.partition("-")
-        style = {"color": COLOURS.get(base), "linestyle": "--" if end else "-", "linewidth": 1.4}
+        style = {"color": COLOURS.get(base), "linestyle": LINES.get(end, "--"), "linewidth": 1.4}
         label = title(name)
         for run in _runs(kept, name):
             rows = read_metrics(run / "metrics.csv")

@@ -9,6 +9,8 @@ from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.data.frames import Frames
 from phoneme_lightning.data.module import prepare
 from phoneme_lightning.inference.load import load_classifier
+from phoneme_lightning.training.inventory import check_phones
+from phoneme_lightning.training.record import read_record
 
 __all__ = ["predict_utterance"]
 
@@ -23,7 +25,11 @@ def predict_utterance(checkpoint: str | Path, store: FrameStore, position: int) 
 
     Returns:
         (frames,), uint8, classes.
+
+    Raises:
+        InputError: the checkpoint is of other phones.
     """
+    check_phones(read_record(checkpoint)["phones"], store)
     classifier, config = load_classifier(checkpoint)
     deltas = config["data"]["deltas"]
     batch = Frames(store).gather(np.array([position]), delta_maps=deltas == "file")

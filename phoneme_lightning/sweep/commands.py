@@ -170,7 +170,8 @@ def extend(round: str, root: Path, points: int) -> None:
     from phoneme_lightning.sweep.ledger import Ledger
     from phoneme_lightning.sweep.opening import extend as extend_round
 
-    folder, _ = _open(round, root)
+    folder, before = _open(round, root)
+    Ledger(folder, before)  # a study that is gone is told of before anything is written
     known = extend_round(folder, points)
     Ledger(folder, known).enqueue(read_design(folder.design))  # whoever runs it now goes on
     print(f"{known.name} has {points} points an arm: phoneme-sweep run {folder.path}")

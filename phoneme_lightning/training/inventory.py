@@ -11,7 +11,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.phones import NUM_PHONES
 from phoneme_lightning.training.classifier import PhonemeClassifier
 
-__all__ = ["take_phones", "tie_phones"]
+__all__ = ["check_phones", "take_phones", "tie_phones"]
 
 
 def take_phones(settings: Any) -> None:
@@ -42,11 +42,26 @@ def tie_phones(model: PhonemeClassifier, store: FrameStore, known: Sequence[str]
             f"model.num_classes is {model.num_classes}, but {store.path} is labelled with "
             f"{len(phones)} phones: leave it out"
         )
-    if known is not None and tuple(known) != phones:
+    if known is not None:
+        check_phones(known, store)
+    if store.scored_as:
+        model.score_as(torch.from_numpy(store.fold))
+
+
+def check_phones(known: Sequence[str], store: FrameStore) -> None:
+    """See that a checkpoint's classes are the phones of a corpus.
+
+    Args:
+        known: the phones of the checkpoint.
+        store: the corpus.
+
+    Raises:
+        InputError: they are others.
+    """
+    phones = store.phones
+    if tuple(known) != phones:
         raise InputError(
             f"ckpt_path tells apart {len(known)} phones ({known[0]} to {known[-1]}), but "
             f"{store.path} is labelled with {len(phones)} ({phones[0]} to {phones[-1]}): "
             "give a corpus of the same phones"
         )
-    if store.scored_as:
-        model.score_as(torch.from_numpy(store.fold))

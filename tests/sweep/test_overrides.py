@@ -47,7 +47,7 @@ def new_classes():
     """Give a round whose arms have other classes than the config, which sets what would fit."""
     base = flatten(base_settings(["configs/rnn.yaml"]))
     assert base["model.backbone.init_args.dropout"] == 0.3
-    assert base[DECAY] == 0.01
+    assert base[DECAY] not in (0.0, 0.01)  # the classes' own
     return a_round(
         scientific={
             "model.backbone": {"values": {"CNN": {"class_path": "phoneme_lightning.models.CNN"}}},

@@ -103,6 +103,11 @@ def test_extend_cancel_and_retry(place):
     assert len(table(place, "tiny")) == 6
     assert "more" in place.sweep("extend", "tiny", "--points", "3", code=2)
 
+    folder.journal.unlink()
+    before = folder.round.read_text(), folder.design.read_text()
+    assert "is gone from" in place.sweep("extend", "tiny", "--points", "5", code=2)
+    assert (folder.round.read_text(), folder.design.read_text()) == before
+
 
 @pytest.fixture
 def slow(place):

@@ -9,8 +9,10 @@ import torch
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.cli import PhonemeCLI
 from phoneme_lightning.corpora.splits import draw_splits
+from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.corpora.writer import StoreWriter
 from phoneme_lightning.errors import InputError
+from phoneme_lightning.inference.predict import predict_utterance
 from phoneme_lightning.phones import IGNORE_LABEL
 from phoneme_lightning.training.metrics import PhoneMetrics, correct_frames
 from phoneme_lightning.training.record import read_record
@@ -78,6 +80,8 @@ def test_a_fit_has_a_class_for_each_phone_and_its_checkpoint_says_which(place, t
     assert tested["frame_accuracy"] == pytest.approx(right.mean())
     with pytest.raises(InputError, match=r"ckpt_path tells apart 4 phones .* labelled with 41"):
         PhonemeCLI(["test", "--ckpt_path=run/checkpoints/best.ckpt", "--data.corpus=spoken"])
+    with pytest.raises(InputError, match=r"ckpt_path tells apart 4 phones .* labelled with 41"):
+        predict_utterance("run/checkpoints/best.ckpt", FrameStore("data/spoken"), 0)
 
 
 def test_another_number_of_classes_is_refused(place):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import InputError
@@ -21,6 +22,7 @@ from phoneme_lightning.sweep.round import Objective, Tracking
 
 CONFIG = Path(__file__).parents[3] / "configs/rnn.yaml"
 ROUND = Path(__file__).parents[3] / "sweeps/lr_round1.yaml"
+OF_THE_CONFIG = yaml.safe_load(CONFIG.read_text())["model"]["optimizer"]["init_args"]["lr"]
 
 
 def test_configs_are_laid_over_one_another_and_settings_over_them(tmp_path):
@@ -29,7 +31,7 @@ def test_configs_are_laid_over_one_another_and_settings_over_them(tmp_path):
     found = find_subject([str(CONFIG), str(over)], ["trainer.max_steps=20"], tmp_path)
     assert found.name == "rnn"
     assert (found.get("model.warmup_steps"), found.steps(None), found.steps(5)) == (7, 20, 5)
-    assert found.number(LEARNING_RATE) == 2e-3
+    assert found.number(LEARNING_RATE) == OF_THE_CONFIG
     assert found.words == f"{CONFIG} {over} --set trainer.max_steps=20"
 
 
@@ -54,7 +56,7 @@ def test_a_round_that_has_not_run_gives_what_all_its_trials_share(monkeypatch, t
     monkeypatch.chdir(CONFIG.parents[1])
     found = find_subject([str(ROUND)], [], tmp_path)
     assert found.get("model.backbone.init_args.hidden_size") == 128
-    assert (found.number(LEARNING_RATE), found.steps(None)) == (2e-3, 600)
+    assert (found.number(LEARNING_RATE), found.steps(None)) == (OF_THE_CONFIG, 600)
 
 
 def probes(subject):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from phoneme_lightning.inference.confusion_file import Confusion
 from phoneme_lightning.sweep.findings.finding import Finding
 from phoneme_lightning.sweep.report.page import Extras, page
 
@@ -167,7 +168,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 @pytest.fixture
 def written(evidence, tmp_path) -> Path:
     rng = np.random.default_rng(0)
-    confusion = rng.integers(0, 9, (41, 41)) + np.diag(rng.integers(50, 900, 41))
+    confusion = Confusion(rng.integers(0, 9, (41, 41)) + np.diag(rng.integers(50, 900, 41)))
     path = tmp_path / "report.html"
     findings = [
         Finding(
@@ -175,7 +176,8 @@ def written(evidence, tmp_path) -> Path:
         )
     ]
     path.write_text(
-        page(replace(evidence, confusion=confusion), findings, Extras()), encoding="utf-8"
+        page(replace(evidence, confusion=confusion), findings, Extras()),
+        encoding="utf-8",
     )
     return path
 
