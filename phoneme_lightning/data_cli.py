@@ -246,7 +246,8 @@ def _prepare_recordings(
     made = recipe(**draw)
     for key, names in made.lone.items():
         if names:
-            print(f"{len(names):,} {key.replace('_', ' ')}: left out")
+            some = ", ".join([*names[:5], *["..."] * (len(names) > 5)])
+            print(f"{len(names):,} {key.replace('_', ' ')}: left out ({some})")
     if part is None:
         _announce(out)
     prepare_recordings(made, out, shard=part, workers=workers, strict=strict, max_bad=max_bad)
