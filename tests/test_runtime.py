@@ -53,4 +53,5 @@ def test_tensors_come_in_huge_pages_where_the_kernel_gives_them():
     asked = run(f"s(); {TENSORS}")[1]
     if refused_huge_pages() > before:
         pytest.skip("the machine's memory is in too small pieces for huge pages")
-    assert plain - asked > 10_000  # 80,000 pages of 4 KiB in 20 tensors of 16 MiB
+    # There are 80,000 pages of 4 KiB in 20 tensors of 16 MiB; each huge one that is had saves 511.
+    assert plain - asked > 2_000
