@@ -70,13 +70,18 @@ def _needs_net(words: Sequence[str]) -> bool:
     return {"-h", "--help"}.isdisjoint(takewhile(lambda word: word not in NETS, words))
 
 
+def _keep_what_is_loaded() -> None:
+    """Look for garbage from now on, but not among what a command has loaded."""
+    gc.freeze()
+    gc.enable()
+
+
 def _run_net() -> int | None:
     """Run a subcommand of `PhonemeCLI`; give its exit code."""
     set_environment()
     from phoneme_lightning.cli import run
 
-    gc.freeze()
-    gc.enable()
+    _keep_what_is_loaded()
     try:
         return run()
     except SystemExit as leaving:  # after its help, for one; `run_command` has still to flush
@@ -89,8 +94,7 @@ def _run_ensemble(arguments: Namespace) -> None:
     from phoneme_lightning.inference.ensemble import ensemble
     from phoneme_lightning.training.run import exit_on_sigterm, show_on_screen
 
-    gc.freeze()
-    gc.enable()
+    _keep_what_is_loaded()
     show_on_screen()
     exit_on_sigterm()
     ensemble(
@@ -106,8 +110,7 @@ def _run_transcribe(arguments: Namespace) -> int:
     from phoneme_lightning.inference.transcribe import transcribe
     from phoneme_lightning.training.run import exit_on_sigterm
 
-    gc.freeze()
-    gc.enable()
+    _keep_what_is_loaded()
     exit_on_sigterm()
     return transcribe(
         arguments.words,
@@ -123,8 +126,7 @@ def _run_export(arguments: Namespace) -> None:
     from phoneme_lightning.inference.export.folder import export
     from phoneme_lightning.training.run import exit_on_sigterm, show_on_screen
 
-    gc.freeze()
-    gc.enable()
+    _keep_what_is_loaded()
     show_on_screen()
     exit_on_sigterm()
     export(arguments.checkpoint, out=arguments.out, onnx=arguments.onnx)
