@@ -18,9 +18,8 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from phoneme_lightning.data import PhonemeDataModule
 from phoneme_lightning.data.module import input_features
 from phoneme_lightning.errors import InputError, run_command
-from phoneme_lightning.inference.confusion_file import write_confusion
 from phoneme_lightning.inference.evaluation import Evaluation
-from phoneme_lightning.inference.reports import CollectPredictions, draw_fit
+from phoneme_lightning.inference.reports import CollectPredictions, beats_baselines, report_fit
 from phoneme_lightning.inference.scores import append_score
 from phoneme_lightning.models.cost import count_parameters
 from phoneme_lightning.parser import PhonemeParser
@@ -44,7 +43,8 @@ from phoneme_lightning.training.outcome import (
     write_outcome,
 )
 from phoneme_lightning.training.progress import Announce, FitProgress
-from phoneme_lightning.training.record import WriteRecord, read_record
+from phoneme_lightning.training.ranks import find_ranks, is_supervised, leave_if_alone
+from phoneme_lightning.training.record import WriteRecord, config_of, read_record
 from phoneme_lightning.training.run import (
     TERMINATED,
     RunSettings,
@@ -141,15 +141,7 @@ class PhonemeCLI(LightningCLI):
             return
         record = read_record(self.checkpoint)
         self.phones, self.first_step = record["phones"], record["step"]
-        stored = record["config"]
-        stored["run"].pop("folder")
-        corpus = record["resolved"]["corpus"]
-        roots = (stored["data"]["root"], self._settings.data.root, ".")
-        here = any((Path(root) / corpus).is_dir() for root in roots)
-        stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
-        if subcommand != "fit":
-            stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}
-            stored["trainer"] = {"precision": stored["trainer"]["precision"]}
+        stored = config_of(record, subcommand, self._settings.data.root)
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump({subcommand: stored}, file)
             file.flush()
@@ -165,7 +157,8 @@ class PhonemeCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build everything; a new fit that cannot be built says so in the folder it was given."""
         given = self._settings.run.folder
-        if self.subcommand != "fit" or self.checkpoint or not given or is_run(given):
+        is_new = self.subcommand == "fit" and not self.checkpoint and given and not is_run(given)
+        if not is_new or is_supervised():  # that is, built once before, where it was checked
             return self._instantiate_classes()
         Path(given).mkdir(parents=True, exist_ok=True)
         forget_outcome(given)
@@ -183,26 +176,24 @@ class PhonemeCLI(LightningCLI):
         if options.devices == "auto":
             options.devices = 1
         self._check(options)
+        self.ranks = find_ranks(options)
         tie_phones(self.model, self.datamodule.store, self.phones)
         precision = self.precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": self.datamodule.resolved_corpus, "precision": precision}
         config = self.record = {**self._resolved_config(), "resolved": resolved}
-        self.folder = self._known_folder() or new_run_folder(self.run_settings, config)
-        log_to(self.folder)
-        self.git = git_state()
-        record_command(self.folder, str(self.git or "not in a git checkout"))
+        known = self._known_folder() or self.ranks.folder(self.run_settings.folder)
+        self.folder = known or new_run_folder(self.run_settings, config)
+        if self.ranks.here:
+            raise SystemExit(self.ranks.run(self.arguments, self.folder))
+        if self.ranks.rank == 0:
+            log_to(self.folder)
+            self.git = git_state()
+            record_command(self.folder, str(self.git or "not in a git checkout"))
         say(f"run folder: {self.folder}")
         self.collected = CollectPredictions()
-        callbacks: list[Callback] = [self.collected]
-        loggers: list[Any] = []
+        callbacks: list[Callback] = [self.collected, *self.ranks.callbacks]
+        loggers = self._loggers(config) if self.subcommand == "fit" and self.ranks.rank == 0 else []
         if self.subcommand == "fit":
-            forget_outcome(self.folder)
-            text = yaml.safe_dump(config, sort_keys=False)
-            (self.folder / "config.yaml").write_text(text, encoding="utf-8")
-            metrics = MetricsCsv(self.folder / "metrics.csv")
-            if self.checkpoint:
-                metrics.cut_after(self.first_step)
-            loggers = [metrics]
             said = f"{precision} (auto)" if options.precision == "auto" else precision
             self.stop = StopWhenAsked(self.folder)
             callbacks += [
@@ -223,6 +214,15 @@ class PhonemeCLI(LightningCLI):
         loggers += [logger for logger in given if not isinstance(logger, bool | None)]
         kwargs |= {"logger": loggers or False, "default_root_dir": str(self.folder)}
         return super().instantiate_trainer(**kwargs)
+
+    def _loggers(self, config: dict[str, Any]) -> list[Any]:
+        """Write what a run's folder holds from its beginning; open its metrics."""
+        forget_outcome(self.folder)
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+        metrics = MetricsCsv(self.folder / "metrics.csv")
+        if self.checkpoint:
+            metrics.cut_after(self.first_step)
+        return [metrics]
 
     def _known_folder(self) -> Path | None:
         """Give the folder of the run that the checkpoint stands in, unless another was given."""
@@ -261,33 +261,35 @@ class PhonemeCLI(LightningCLI):
         """Train; leave weights, metrics and pictures in a folder of the run."""
         with record_failure(self.folder, self._facts):
             self._fit()
-        self.stop.file.unlink(missing_ok=True)
-        write_outcome(self.folder, Outcome("completed", **self._facts()))
+        if self.ranks.rank == 0:
+            self.stop.file.unlink(missing_ok=True)
+            write_outcome(self.folder, Outcome("completed", **self._facts()))
 
     def _fit(self) -> None:
         """Train; draw the curves and confusions; score the test split where that was asked for."""
         best = self.folder / "checkpoints" / "best.ckpt"
         pictures: dict[str, Path] = {}
         wandb, exit_code = None, 1
-        device = self.trainer.strategy.root_device
-        write_environment(self.folder, self.git, self.datamodule, device, self.precision)
+        device, is_first = self.trainer.strategy.root_device, self.ranks.rank == 0
+        if is_first:
+            write_environment(self.folder, self.git, self.datamodule, device, self.precision)
         try:
             settings = self._get(self.config_init, "wandb")
-            wandb = start_wandb(settings, self.folder, self.run_settings.name, self.record)
+            if is_first:
+                wandb = start_wandb(settings, self.folder, self.run_settings.name, self.record)
             if wandb:
                 self.trainer.loggers = [*self.trainer.loggers, wandb]
             self.trainer.fit(
                 self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
             )
             self.trainer.loggers = []  # their rows are the fit's
-            if best.is_file():
+            if has_best := self.trainer.strategy.broadcast(best.is_file()):
                 if not self.model.val_metrics.confusion.any():  # resumed after its last step
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
                 metrics, store = self.model.val_metrics, self.datamodule.store
-                write_confusion(self.folder, metrics.confusion.cpu().numpy(), store.scored_phones)
-                if self.run_settings.pictures:
-                    pictures = draw_fit(self.folder, metrics, store)
-            if self.run_settings.test_after_fit and best.is_file():
+                if is_first:
+                    pictures = report_fit(self.folder, metrics, store, self.run_settings.pictures)
+            if self.run_settings.test_after_fit and has_best:
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
             exit_code = 0
@@ -320,14 +322,9 @@ class PhonemeCLI(LightningCLI):
         )
 
     def _test(self, checkpoint: str) -> None:
-        if (record := self._evaluation.test(checkpoint)) is None:
-            return
-        append_score(record, Path(self.run_settings.root) / "scores.jsonl")
-        margin = self.run_settings.beat_baselines_by
-        baseline = max(record["silence_share"], record["linear_probe"])
-        if margin and record["frame_accuracy"] < baseline + margin:
-            say(f"that is less than {margin:.0%} above the better of the two: something is wrong")
-            self.exit_code = 1
+        if record := self._evaluation.test(checkpoint):
+            append_score(record, Path(self.run_settings.root) / "scores.jsonl")
+            self.exit_code = int(not beats_baselines(record, self.run_settings.beat_baselines_by))
 
 
 def run() -> int:
@@ -338,11 +335,14 @@ def run() -> int:
     try:
         return PhonemeCLI().exit_code
     except SystemExit as error:
-        if error.code == TERMINATED:
+        if error.code == TERMINATED and not is_supervised():
             say("ended by SIGTERM")
         raise
     except MisconfigurationException as error:
         raise InputError(str(error)) from error
+    except RuntimeError as error:
+        leave_if_alone(error)
+        raise
 
 
 def main() -> None:

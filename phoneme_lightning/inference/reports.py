@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.distributed import gather_object
 
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.data import PhonemeDataModule
@@ -20,14 +21,23 @@ from phoneme_lightning.inference.submission import write_submission
 from phoneme_lightning.training.metrics import PhoneMetrics, phone_accuracy
 from phoneme_lightning.training.run import say
 
-__all__ = ["CollectPredictions", "draw_fit", "report_test", "report_validation", "write_prediction"]
+__all__ = [
+    "CollectPredictions",
+    "beats_baselines",
+    "draw_fit",
+    "report_fit",
+    "report_test",
+    "report_validation",
+    "write_prediction",
+]
 
 
 class CollectPredictions(Callback):
     """Gather what the test or predict loop predicts.
 
     Attributes:
-        predictions: position in the store -> classes, (frames,), uint8.
+        predictions: position in the store -> classes, (frames,), uint8. Of all ranks on the
+            first one, once the loop is over; of its own on the others.
     """
 
     def __init__(self) -> None:
@@ -40,6 +50,40 @@ class CollectPredictions(Callback):
     def on_predict_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Keep a batch."""
         self.predictions.update(args[2]["predictions"])
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have those of all ranks."""
+        self._gather(trainer)
+
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have those of all ranks."""
+        self._gather(trainer)
+
+    def _gather(self, trainer: Trainer) -> None:
+        if trainer.world_size > 1:
+            every: list[Any] | None = [None] * trainer.world_size
+            every = every if trainer.is_global_zero else None
+            gather_object(self.predictions, every)
+            for predictions in every or []:
+                self.predictions.update(predictions)
+
+
+def report_fit(
+    folder: Path, metrics: PhoneMetrics, store: FrameStore, pictures: bool
+) -> dict[str, Path]:
+    """Keep what a fit's last validation confused, and draw it beside the curves.
+
+    Args:
+        folder: the run's folder.
+        metrics: of the validation.
+        store: the corpus.
+        pictures: False draws nothing.
+
+    Returns:
+        The pictures by the names under which W&B files them.
+    """
+    write_confusion(folder, metrics.confusion.cpu().numpy(), store.scored_phones)
+    return draw_fit(folder, metrics, store) if pictures else {}
 
 
 def draw_fit(folder: Path, metrics: PhoneMetrics, store: FrameStore) -> dict[str, Path]:
@@ -182,3 +226,17 @@ def report_test(
             "for that: phoneme-data prepare libriphone FOLDER"
         )
     return record
+
+
+def beats_baselines(record: Mapping[str, Any], margin: float) -> bool:
+    """Tell whether a test is better than what needs no learning; say so where it is not.
+
+    Args:
+        record: as `report_test` gives it.
+        margin: share of the frames by which it must be better; 0 asks for nothing.
+    """
+    baseline = max(record["silence_share"], record["linear_probe"])
+    if not margin or record["frame_accuracy"] >= baseline + margin:
+        return True
+    say(f"that is less than {margin:.0%} above the better of the two: something is wrong")
+    return False

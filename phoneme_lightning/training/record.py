@@ -10,7 +10,7 @@ from phoneme_lightning import __version__
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.errors import InputError
 
-__all__ = ["WriteRecord", "read_record"]
+__all__ = ["WriteRecord", "config_of", "read_record"]
 
 KEY = "phoneme_lightning"
 
@@ -62,3 +62,23 @@ def read_record(path: str | Path) -> dict[str, Any]:
             f"ckpt_path {path} was not written by a fit of phoneme-cli, so its model is unknown"
         )
     return {**checkpoint[KEY], "step": checkpoint["global_step"]}
+
+
+def config_of(record: dict[str, Any], subcommand: str, root: str | Path) -> dict[str, Any]:
+    """Give what a checkpoint sets for a subcommand, which gives way to what a person wrote.
+
+    Args:
+        record: as `read_record` gives it.
+        subcommand: of phoneme-cli; all but fit take the model and the data alone.
+        root: folder of the frame stores on this machine.
+    """
+    stored: dict[str, Any] = record["config"]
+    stored["run"].pop("folder")
+    corpus = record["resolved"]["corpus"]
+    roots = (stored["data"]["root"], root, ".")
+    here = any((Path(root) / corpus).is_dir() for root in roots)
+    stored["data"]["corpus"] = corpus if here else record.get("store", corpus)
+    if subcommand != "fit":
+        stored = {key: stored[key] for key in ("seed_everything", "model", "data", "trainer")}
+        stored["trainer"] = {"precision": stored["trainer"]["precision"]}
+    return stored

@@ -87,10 +87,6 @@ def check_options(options: Any) -> None:
             f"trainer.accelerator is {options.accelerator!r}, but PyTorch finds no GPU here: "
             "leave it out, or give cpu"
         )
-    if options.devices not in (1, "1", [0]) or options.num_nodes != 1:
-        raise InputError(
-            f"trainer.devices is {options.devices}: this version fits on one device, give 1"
-        )
     if options.max_steps == 0:
         raise InputError("trainer.max_steps is 0: give at least 1, or -1 with trainer.max_epochs")
 
