@@ -58,6 +58,7 @@ from phoneme_lightning.training.run import (
     say_what_is_next,
     show_on_screen,
 )
+from phoneme_lightning.training.run_ranks import run_ranks
 from phoneme_lightning.training.trainer import (
     TRAINER_DEFAULTS,
     PhonemeTrainer,
@@ -173,8 +174,6 @@ class PhonemeCLI(LightningCLI):
         """Make the run's folder, the loggers and callbacks, and the trainer."""
         options = self._get(self.config_init, "trainer")
         self.run_settings: RunSettings = self._get(self.config_init, "run")
-        if options.devices == "auto":
-            options.devices = 1
         self._check(options)
         self.ranks = find_ranks(options)
         tie_phones(self.model, self.datamodule.store, self.phones)
@@ -184,7 +183,7 @@ class PhonemeCLI(LightningCLI):
         known = self._known_folder() or self.ranks.folder(self.run_settings.folder)
         self.folder = known or new_run_folder(self.run_settings, config)
         if self.ranks.here:
-            raise SystemExit(self.ranks.run(self.arguments, self.folder))
+            raise SystemExit(run_ranks(self.ranks, self.arguments, self.folder))
         if self.ranks.rank == 0:
             log_to(self.folder)
             self.git = git_state()

@@ -1,19 +1,15 @@
-"""One fit on several devices: a process for each, a rank, which begin, fail and end together."""
+"""One fit on several devices: the processes that share it, its ranks, and what each may do."""
 
 import logging
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any
+from typing import Any
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -23,9 +19,18 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.training.outcome import lost_others
-from phoneme_lightning.training.run import TERMINATED, log_to, say
+from phoneme_lightning.training.run import TERMINATED
 
-__all__ = ["Ranks", "find_ranks", "is_supervised", "leave_if_alone"]
+__all__ = [
+    "ALONE",
+    "FOLDER",
+    "LIFELINE",
+    "PATIENCE_SECONDS",
+    "Ranks",
+    "find_ranks",
+    "is_supervised",
+    "leave_if_alone",
+]
 
 FOLDER, LIFELINE = "PHONEME_RANKS_FOLDER", "PHONEME_RANKS_LIFELINE"
 """Environment variables by which a rank knows its run's folder, and whether its starter lives."""
@@ -37,13 +42,6 @@ PATIENCE_SECONDS = 10.0
 """How long ranks may take to notice that one is gone, and again to leave when told."""
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_false", "ddp_find_unused_parameters_true")
-
-PROGRAM = """
-import sys
-sys.argv[0] = "phoneme-cli"
-from phoneme_lightning.entry import main
-main()
-"""
 
 
 @dataclass(frozen=True)
@@ -87,115 +85,9 @@ class Ranks:
         """What a trainer needs where there are several."""
         return [_EndAtOnce()] if self.size > 1 else []
 
-    def run(self, words: Sequence[str], folder: Path) -> int:
-        """Start the ranks of this machine; wait until all have ended, and end all when one fails.
-
-        Args:
-            words: the command line, without the command.
-            folder: the run's, which all of them are told.
-
-        Returns:
-            The exit code: of the first rank if it failed by itself, else of the one that did.
-        """
-        with ExitStack() as files:
-            said = [files.enter_context(tempfile.TemporaryFile()) for _ in range(self.here)]
-            return self._judge(self._follow(words, folder, said), said)
-
-    def _follow(self, words: Sequence[str], folder: Path, said: Sequence[IO[bytes]]) -> list[int]:
-        """Start the ranks and see them to their end.
-
-        Returns:
-            The exit codes; 0 where a rank went on when another had failed, and was ended.
-        """
-        ranks: list[subprocess.Popen[bytes]] = []
-        sentinel, lifeline = os.pipe()
-        # Ctrl-C shall reach this process alone, which tells the others by SIGTERM.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            for place, file in enumerate(said):
-                ranks.append(self._start(place, words, folder, sentinel, file))
-            signal.signal(signal.SIGINT, before)
-            while not any(map(_code, ranks)) and not _all_over(ranks):
-                time.sleep(0.05)
-            _wait(ranks)
-            return [_code(rank) for rank in ranks]
-        finally:
-            signal.signal(signal.SIGINT, before)
-            _end(ranks)
-            os.close(sentinel)
-            os.close(lifeline)
-            if self.rank == 0:
-                log_to(folder)
-
-    def _start(
-        self, place: int, words: Sequence[str], folder: Path, sentinel: int, said: IO[bytes]
-    ) -> "subprocess.Popen[bytes]":
-        assert self.environment is not None
-        about = {
-            "MASTER_ADDR": self.environment.main_address,
-            "MASTER_PORT": str(self.environment.main_port),
-            "NODE_RANK": str(self.environment.node_rank()),
-            "WORLD_SIZE": str(self.size),
-            "LOCAL_RANK": str(place),
-            FOLDER: str(folder),
-            LIFELINE: str(sentinel),
-        }
-        debug = ["--debug"] if "--debug" in sys.orig_argv else []
-        is_first = self.rank + place == 0
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM, *words, *debug],
-            env={**os.environ, **about},
-            pass_fds=[sentinel],
-            stdout=None if is_first else subprocess.DEVNULL,
-            stderr=None if is_first else said,
-        )
-
-    def _judge(self, codes: Sequence[int], said: Sequence[IO[bytes]]) -> int:
-        """Say why the ranks have ended, unless the first has said so; give the exit code."""
-        if TERMINATED in codes or -signal.SIGTERM in codes:
-            raise SystemExit(TERMINATED)
-        ended = [place for place, code in enumerate(codes) if code]
-        failed = [place for place in ended if codes[place] != ALONE]
-        if not ended:
-            return 0
-        place = failed[0] if failed else ended[-1]
-        code, rank = codes[place], self.rank + place
-        if code < 0:
-            name = signal.Signals(-code).name
-            say(f"rank {rank} of the fit's {self.size} was killed by {name}, so all have ended")
-            return 128 - code
-        if rank:
-            said[place].seek(0)
-            sys.stderr.write(said[place].read().decode(errors="replace"))
-        return code
-
-
-def _code(process: "subprocess.Popen[bytes]") -> int:
-    return process.poll() or 0
-
-
-def _all_over(processes: Sequence["subprocess.Popen[bytes]"]) -> bool:
-    return all(process.poll() is not None for process in processes)
-
-
-def _wait(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not _all_over(processes) and time.monotonic() < until:
-        time.sleep(0.02)
-
-
-def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """Tell what still runs to leave; kill what hangs, as one may that waits for another."""
-    for process in processes:
-        process.terminate()
-    _wait(processes)
-    for process in processes:
-        process.kill()
-        process.wait()
-
 
 def is_supervised() -> bool:
-    """Tell whether this process is a rank that `Ranks.run` has started."""
+    """Tell whether this process is a rank that `run_ranks` has started."""
     return FOLDER in os.environ
 
 
@@ -212,18 +104,19 @@ def find_ranks(options: Any) -> Ranks:
     """
     # Lightning says so wherever SLURM is installed; this command starts its ranks by itself.
     warnings.filterwarnings("ignore", "The `srun` command is available")
-    if options.devices in (1, "1", [0]) and options.num_nodes == 1:
+    devices = 1 if options.devices == "auto" else options.devices
+    if devices in (1, "1", [0]) and options.num_nodes == 1:
         return _one()
     if options.strategy not in STRATEGIES:
         raise InputError(
             f"trainer.strategy is {options.strategy!r}: a fit on several devices wants ddp"
         )
-    asked = {
-        key: getattr(options, key) for key in ("accelerator", "devices", "num_nodes", "strategy")
-    }
     try:
         trainer = Trainer(
-            **asked,
+            accelerator=options.accelerator,
+            devices=devices,
+            num_nodes=options.num_nodes,
+            strategy=options.strategy,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -282,9 +175,8 @@ def leave_if_alone(error: BaseException) -> None:
     """
     if not lost_others(error):
         return
-    if (
-        getattr(rank_zero_only, "rank", 0) or not is_supervised()
-    ):  # else who has started the ranks says more
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    if not (is_first and is_supervised()):  # whose starter says more
         print(f"error: another rank is gone: {' '.join(str(error).split())}", file=sys.stderr)
     raise SystemExit(ALONE) from error
 

@@ -92,7 +92,7 @@ def check_options(options: Any) -> None:
 
 
 class PhonemeTrainer(Trainer):
-    """Lightning's trainer, but for `precision` and `compile`.
+    """Lightning's trainer, but for `precision` and `compile`; several devices must be asked for.
 
     Args:
         precision: what to calculate in; auto takes bf16-mixed where the hardware has it, 16-mixed
@@ -105,6 +105,8 @@ class PhonemeTrainer(Trainer):
     def __init__(
         self, *, precision: Precision = "auto", compile: bool = False, **kwargs: Any
     ) -> None:
+        if kwargs.get("devices") == "auto":
+            kwargs["devices"] = 1
         resolved = resolve_precision(precision, kwargs.get("accelerator", "auto"))
         super().__init__(precision=cast(Any, resolved), **kwargs)
         self.compile = compile

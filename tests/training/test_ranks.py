@@ -156,8 +156,14 @@ def test_a_signal_to_any_process_ends_all(words, forks, tmp_path, mishap, who, n
     assert read_outcome(tmp_path / "run") is None
 
 
-def test_tasks_that_slurm_has_started_find_each_other(words, tmp_path):
+def test_tasks_that_slurm_has_started_work_together_and_stop_when_the_first_is_asked(
+    words, tmp_path
+):
     program = "import sys; sys.argv[0] = 'phoneme-cli'; from phoneme_lightning.entry import main"
+
+    folders = [tmp_path / "run", tmp_path / "elsewhere"]  # as if one saw the other's files late
+    folders[0].mkdir()
+    (folders[0] / "stop").touch()
 
     def task(number):
         slurm = {
@@ -172,7 +178,12 @@ def test_tasks_that_slurm_has_started_find_each_other(words, tmp_path):
         }
         with (tmp_path / f"said-{number}").open("w") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", f"{program}; main()", *words(trainer__max_steps=2, **TWO)],
+                [
+                    sys.executable,
+                    "-c",
+                    f"{program}; main()",
+                    *words(run__folder=folders[number], **TWO),
+                ],
                 env={**os.environ, **slurm},
                 stdout=log,
                 stderr=log,
@@ -180,8 +191,9 @@ def test_tasks_that_slurm_has_started_find_each_other(words, tmp_path):
 
     tasks = [task(number) for number in range(2)]
     assert [process.wait(timeout=60) for process in tasks] == [0, 0]
-    assert read_outcome(tmp_path / "run").step == 2
-    assert (tmp_path / "said-0").read_text().count("step 2/2") == 1
+    outcome = read_outcome(folders[0])
+    assert (outcome.state, outcome.stopped_early, outcome.step) == ("completed", "asked", 2)
+    assert (tmp_path / "said-0").read_text().count("step 2/8") == 1
     assert (tmp_path / "said-1").read_text() == ""
 
 
