@@ -38,9 +38,10 @@ def _run() -> int | None:
     try:
         return command(**arguments)
     except Exception as error:
-        study = sys.modules.get("phoneme_lightning.sweep.study")  # who opened a storage has it
-        if study and isinstance(error, study.DATABASE_ERRORS):
-            raise InputError(f"the storage does not answer: {study.say_fault(error)}") from error
+        # Who opened a storage has it.
+        storage = sys.modules.get("phoneme_lightning.sweep.storage_patient")
+        if storage and isinstance(error, storage.DATABASE_ERRORS):
+            raise InputError(f"the storage does not answer: {storage.say_fault(error)}") from error
         raise
 
 
@@ -95,10 +96,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     at_once = "trials at once on this machine (default: budget.parallel of the file)"
     run.add_argument("--parallel", type=int, metavar="N", help=at_once)
+    where = (
+        "where the study is, in place of storage.url of the file: a URL without its password, "
+        "env:NAME or file:PATH"
+    )
+    run.add_argument("--storage", metavar="URL", help=where)
     add_root(run)
 
     worker = on_round("worker", "Help to run a round that has begun, from any machine.")
     worker.add_argument("--parallel", type=int, metavar="N", help=at_once)
+    worker.add_argument("--storage", metavar="URL", help=where)
 
     status = on_round("status", "Show how a round stands.")
     status.add_argument("--watch", action="store_true", help="and keep showing it")

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
@@ -31,19 +32,20 @@ def init(name: str, base: str) -> None:
     print(f"{path}: now edit it, then\n  phoneme-sweep lint {path}\n  phoneme-sweep run {path}")
 
 
-def run(file: Path, quick: bool, fork: bool, parallel: int | None, root: Path) -> int:
+def run(file: Path, parallel: int | None, **how: Any) -> int:
     from phoneme_lightning.sweep.opening import open_round
     from phoneme_lightning.sweep.running import check_round, run_round
 
-    folder, round = open_round(file, check_round, quick=quick, fork=fork, root=root)
+    folder, round = open_round(file, check_round, **how)
     return run_round(folder, _with_parallel(round, parallel))
 
 
-def worker(round: str, root: Path, parallel: int | None) -> int:
+def worker(round: str, root: Path, parallel: int | None, storage: str | None) -> int:
+    from phoneme_lightning.sweep.opening import with_storage
     from phoneme_lightning.sweep.running import work
 
     folder, known = _open(round, root)
-    return work(folder, _with_parallel(known, parallel))
+    return work(folder, _with_parallel(with_storage(known, storage), parallel))
 
 
 def _with_parallel(round: Round, parallel: int | None) -> Round:

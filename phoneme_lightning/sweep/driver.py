@@ -18,16 +18,18 @@ from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.disk import shortage
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher
-from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Claim, Ledger, LostLease
+from phoneme_lightning.sweep.ledger import Claim, Ledger, LostLease
 from phoneme_lightning.sweep.records import TrialRecord, interruptions, read_record
 from phoneme_lightning.sweep.round import Round
-from phoneme_lightning.sweep.study import say_fault
+from phoneme_lightning.sweep.storage import STORAGE_ERRORS
+from phoneme_lightning.sweep.storage_patient import say_fault
 from phoneme_lightning.training.outcome import Outcome, write_outcome
 
 __all__ = ["Driver", "Slot", "View"]
 
 POLL_SECONDS = 0.05
 STORAGE_PAUSE_SECONDS = 2.0
+STORAGE_AWAY_SECONDS = 1800.0  # for which a place is held without work
 IDLE_SECONDS = 0.5
 SAME_FAILURES = 3
 
@@ -104,7 +106,7 @@ class Driver:
         self._rows: dict[str, Row] = {}
         self._first: list[str | None] = []
         self._untold: list[Callable[[], None]] = []
-        self._storage_is_down = False
+        self._storage_is_down, self._down_since = False, 0.0
         self._reap_at = self._claim_at = 0.0
 
     def run(self) -> None:
@@ -152,7 +154,7 @@ class Driver:
 
     def _endure(self, error: BaseException) -> None:
         if not self._storage_is_down:
-            self._storage_is_down = True
+            self._storage_is_down, self._down_since = True, time.monotonic()
             self.view.say(
                 f"the storage does not answer ({say_fault(error)}): {len(self.slots)} trials go "
                 "on, their outcomes are kept in their folders, and it is asked again"
@@ -161,6 +163,9 @@ class Driver:
         while time.monotonic() < pause:
             self._poll()
             time.sleep(POLL_SECONDS)
+        idle = all(slot.ended for slot in self.slots)
+        if idle and time.monotonic() - self._down_since > STORAGE_AWAY_SECONDS:
+            self.stop("the storage stays away and nothing runs any more")
 
     def _turn(self) -> bool:
         """Do all that is due; say whether there is nothing left to do."""

@@ -192,7 +192,8 @@ class Storage:
     """Where the Optuna study is: the queue, and what dashboards read."""
 
     url: str = "journal"
-    """journal, a file in the round's folder, or any storage URL of Optuna."""
+    """journal, a file in the round's folder; or the URL of a database without its password, such
+    as postgresql://me@host/studies; or where the URL stands, env:NAME or file:PATH."""
 
     beat: Duration = BEAT
     """Time between a worker's signs of life."""

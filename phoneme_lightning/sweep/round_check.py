@@ -14,6 +14,7 @@ from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Divergence, Round, Scientific
 from phoneme_lightning.sweep.round_parser import suggest
 from phoneme_lightning.sweep.spaces import Categorical, Int, Space
+from phoneme_lightning.sweep.storage_url import check_url
 
 __all__ = ["check_round"]
 
@@ -87,6 +88,7 @@ def _check_numbers(round: Round) -> None:
     seeds = round.seeds
     if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0 or max(seeds) >= SEEDS:
         raise InputError(f"seeds is {seeds}: give different whole numbers from 0 to {SEEDS - 1}")
+    check_url(round.storage.url, "storage.url")
     if round.storage.grace <= round.storage.beat:
         raise InputError(
             f"storage.grace is {round.storage.grace}: give more than storage.beat, "
