@@ -19,7 +19,7 @@ from phoneme_lightning.sweep.disk import shortage
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher
 from phoneme_lightning.sweep.ledger import Claim, Ledger, LostLease
-from phoneme_lightning.sweep.records import TrialRecord, interruptions, read_record
+from phoneme_lightning.sweep.records import PREEMPTED, TrialRecord, interruptions, read_record
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.storage import STORAGE_ERRORS
 from phoneme_lightning.sweep.storage_patient import say_fault
@@ -127,6 +127,11 @@ class Driver:
                 self.view.show(self)
                 time.sleep(POLL_SECONDS)
 
+    @property
+    def is_preempted(self) -> bool:
+        """Whether it was told that its place is needed."""
+        return self.why_stopped == PREEMPTED
+
     def stop(self, why: str) -> None:
         """Start nothing more; what runs may end."""
         if not self.why_stopped:
@@ -138,13 +143,15 @@ class Driver:
     def _signals(self) -> Iterator[None]:
         def interrupt(number: int, frame: FrameType | None) -> None:
             self.stops += 1 if number == signal.SIGINT else 2
-            self.why_stopped = self.why_stopped or "stopped"
+            why = PREEMPTED if number == signal.SIGUSR1 else "stopped"
+            self.why_stopped = self.why_stopped or why
             if self.stops == 1:
                 self.view.say(
                     f"stopping: {len(self.slots)} trials may end; once more (Ctrl-C) to stop now"
                 )
 
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # SIGUSR1 is what our template has SLURM send before a worker's time is over.
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
         before = {number: signal.signal(number, interrupt) for number in numbers}
         try:
             yield
@@ -190,7 +197,7 @@ class Driver:
         for slot in self.slots:
             if slot.ended is None:
                 if self.stops >= 2:
-                    slot.running.stop("stopped")
+                    slot.running.stop(PREEMPTED if self.is_preempted else "stopped")
                 slot.ended = slot.running.poll()
 
     def _look(self, slot: Slot, now: float) -> None:

@@ -67,9 +67,13 @@ def _check_numbers(round: Round) -> None:
         "quick.points": (round.quick.points, 1),
         "quick.steps": (round.quick.steps, 1),
         "quick.evaluate_every": (round.quick.evaluate_every, 1),
+        "executor.array": (round.executor.array, 1),
+        "executor.gpus": (round.executor.gpus, 0),
     }
     if round.budget.parallel != "auto":
         least["budget.parallel"] = (round.budget.parallel, 1)
+    if round.executor.cpus is not None:
+        least["executor.cpus"] = (round.executor.cpus, 1)
     if round.divergence.chance_after is not None:
         least["divergence.chance_after"] = (round.divergence.chance_after, 1)
     for key, (value, lowest) in least.items():
@@ -79,6 +83,7 @@ def _check_numbers(round: Round) -> None:
         "budget.trial_time": round.budget.trial_time,
         "budget.total_time": round.budget.total_time,
         "storage.beat": round.storage.beat,
+        "executor.time": round.executor.time,
     }
     for key, time in times.items():
         if time is not None and time <= 0:
