@@ -253,7 +253,10 @@ def test_who_ends_on_a_broken_line_ends_all_once(line, tmp_path, monkeypatch, an
     assert completed(ledger) == Counter(claim.trial for claim in claims[:at])
 
 
-def test_a_server_that_comes_back_within_a_call_is_waited_for(postgres, database, tmp_path, capfd):
+def test_a_server_that_comes_back_within_a_call_is_waited_for(
+    postgres, database, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setattr(storage_patient, "CALL_SECONDS", 60.0)  # it may take long to start
     ledger = fill(tmp_path / "first", 2)
     claim = ledger.claim()
     postgres.stop()
