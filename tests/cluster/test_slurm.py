@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -90,11 +91,15 @@ def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cl
     assert len({job.split("_")[0] for job in jobs(cluster)}) == 1
     wait_for(lambda: begun(place.rounds / "twice"))
     assert "workers in SLURM's queue: 2 running, on n1" in place.sweep("status", "twice")
+    drivers[0].send_signal(signal.SIGINT)
+    left, _ = drivers[0].communicate(timeout=60)
+    assert "the workers go on, unless you end them" in left
+    assert len(jobs(cluster)) == 2
     assert "2 workers are cancelled" in place.sweep("cancel", "twice", "--workers")
-    said = [driver.communicate(timeout=60)[0] for driver in drivers]
+    followed, _ = drivers[1].communicate(timeout=60)
+    assert "the workers were cancelled; see" in followed
     assert [driver.returncode for driver in drivers] == [1, 1]
-    assert all("the workers were cancelled; see" in one for one in said)
-    assert sum("array job" in one for one in said) == 1
+    assert sum("array job" in said for said in (left, followed)) == 1
     assert "no workers in SLURM's queue" in place.sweep("status", "twice")
     assert "retry" not in place.sweep("run", file)
     assert len(table(place, "twice")) == 2
