@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,15 @@ def files(folder):
     return {name for name in names if not name.startswith("wandb/")}
 
 
-def test_two_ranks_do_and_leave_what_one_does_with_twice_the_frames(words, forks, tmp_path):
+def test_two_ranks_do_and_leave_what_one_does_with_twice_the_frames(
+    words, forks, tmp_path, make_store
+):
+    store = make_store(tmp_path / "store", utterances=24, seed=1)
+    validation = store.lengths[store.split("utterance", "validation")].sum()
+    assert validation % 2  # what halves it and cuts the rest is seen
     one, two = tmp_path / "one" / "run", tmp_path / "two" / "run"
     settings = {**NO_NOISE, "run.test_after_fit": "true", "wandb.mode": "offline"}
+    settings["data.corpus"] = store.path
     settings["run.keep_best"] = 2
     place = {"run.folder": one, "run.root": one.parent}
     PhonemeCLI(words(**settings, **place, **{"data.frames_per_batch": 400}))
@@ -146,6 +153,11 @@ def test_a_signal_to_any_process_ends_all(words, forks, tmp_path, mishap, who, n
     ranks = children(starter)
     assert len(ranks) == 2
     os.kill({"the starter": starter, "rank 0": ranks[0], "rank 1": ranks[1]}[who], number)
+    try:
+        wait_until(lambda: not Path(f"/proc/{starter}").exists())
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(starter, signal.SIGKILL)
     assert forks.wait() == (128 + signal.SIGTERM if number == signal.SIGTERM else -number)
     wait_until(lambda: not any(Path(f"/proc/{rank}").exists() for rank in ranks))
     said = log.read_text()
@@ -190,7 +202,12 @@ def test_tasks_that_slurm_has_started_work_together_and_stop_when_the_first_is_a
             )
 
     tasks = [task(number) for number in range(2)]
-    assert [process.wait(timeout=60) for process in tasks] == [0, 0]
+    try:
+        assert [process.wait(timeout=60) for process in tasks] == [0, 0]
+    finally:
+        for process in tasks:
+            process.kill()
+            process.wait()
     outcome = read_outcome(folders[0])
     assert (outcome.state, outcome.stopped_early, outcome.step) == ("completed", "asked", 2)
     assert (tmp_path / "said-0").read_text().count("step 2/8") == 1
