@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 DOCS = Path(__file__).parents[2] / "docs/scaling.md"
 PLANTS = Path(__file__).parents[1] / "sweep/plants.py"
@@ -25,6 +26,16 @@ def wait_for(found, seconds=90):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     return seen
+
+
+def read_until(driver, wanted):
+    """Read what a driver prints, up to a line that tells something."""
+    said = ""
+    while wanted not in said:
+        line = driver.stdout.readline()
+        assert line, said
+        said += line
+    return said
 
 
 def table(place, name):
@@ -87,6 +98,10 @@ def test_a_node_dies_and_workers_are_preempted_and_the_table_is_a_quiet_worker_s
 def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cluster):
     file = write(place, "twice", 2, 0.5, points=1)
     drivers = [place.start("run", file) for _ in range(2)]
+    wait_for((place.rounds / "twice/round.yaml").exists)
+    with FileLock(place.rounds / "twice/.slurm.lock"):  # both shall want to submit
+        began = [read_until(driver, "no workers in SLURM's queue") for driver in drivers]
+        time.sleep(0.5)
     wait_for(lambda: len(jobs(cluster)) == 2)
     assert len({job.split("_")[0] for job in jobs(cluster)}) == 1
     wait_for(lambda: begun(place.rounds / "twice"))
@@ -99,7 +114,7 @@ def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cl
     followed, _ = drivers[1].communicate(timeout=60)
     assert "the workers were cancelled; see" in followed
     assert [driver.returncode for driver in drivers] == [1, 1]
-    assert sum("array job" in said for said in (left, followed)) == 1
+    assert sum("array job" in said for said in (*began, left, followed)) == 1
     assert "no workers in SLURM's queue" in place.sweep("status", "twice")
     assert "retry" not in place.sweep("run", file)
     assert len(table(place, "twice")) == 2
