@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ ROUND = """
 goal: {{question: "Does a decay help?", kind: try a change}}
 base: [configs/tiny.yaml]
 budget: {{points: {points}}}
-training: {{steps: 60, evaluate_every: 6}}
+training: {{steps: 120, evaluate_every: 12}}
 scientific:
   model.schedule: {{values: [constant, cosine]}}
 nuisance:
@@ -81,15 +82,23 @@ def _table(place: Path, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _running(cluster: "slurm.Cluster") -> dict[str, str]:
-    """Give the node of each job that runs, those first that have run longest."""
-    words = ("squeue", "-h", "-r", "-t", "RUNNING", "--sort=S", "-o", "%F_%K %N")
-    lines = cluster.run(*words).splitlines()
-    return dict(line.split()[:2] for line in lines)
+def _at_work(trials: Path) -> dict[str, str]:
+    """Give the node of each job that is in the middle of a trial."""
+    found = {}
+    for file in trials.glob("*/*/attempt.json"):
+        told = json.loads(file.read_text())
+        if told["ended"] or not (file.with_name("metrics.csv")).exists():
+            continue
+        with suppress(OSError):  # it died with its node
+            text = Path(f"/proc/{told['worker'].split(':')[1]}/environ").read_text()
+            job = dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+            name = f"{job['SLURM_ARRAY_JOB_ID']}_{job['SLURM_ARRAY_TASK_ID']}"
+            found[name] = job["SLURMD_NODENAME"]
+    return found
 
 
 def mishaps(
-    cluster: "slurm.Cluster", server: "postgres.Server"
+    cluster: "slurm.Cluster", server: "postgres.Server", trials: Path
 ) -> list[tuple[str, Callable[[], None]]]:
     """Give what goes wrong, in its order."""
 
@@ -99,13 +108,13 @@ def mishaps(
         server.start()
 
     def kill() -> None:
-        cluster.kill_node(next(iter(_running(cluster).values())))
+        cluster.kill_node(next(iter(_at_work(trials).values())))
 
     def preempt() -> None:
-        cluster.run("scancel", "--batch", "--signal=USR1", next(iter(_running(cluster))))
+        cluster.run("scancel", "--batch", "--signal=USR1", next(iter(_at_work(trials))))
 
     def requeue() -> None:
-        cluster.run("scontrol", "requeue", next(iter(_running(cluster))))
+        cluster.run("scontrol", "requeue", next(iter(_at_work(trials))))
 
     return [
         ("a node dies", kill),
@@ -126,9 +135,11 @@ def work(place: Path, options: argparse.Namespace) -> dict[str, Any]:
             words = ("--executor", "slurm", "--storage", "env:STUDY")
             driver = _sweep(place, "run", "sweeps/busy.yaml", *words)
             trials, did = place / "runs/rounds/busy/trials", []
-            for number, (name, happen) in enumerate(mishaps(cluster, server), 1):
+            for number, (name, happen) in enumerate(mishaps(cluster, server, trials), 1):
                 wanted = number * 2 * options.points // 6
-                while driver.poll() is None and len(list(trials.glob("*/*/outcome.json"))) < wanted:
+                while driver.poll() is None and (
+                    len(list(trials.glob("*/*/outcome.json"))) < wanted or not _at_work(trials)
+                ):
                     time.sleep(0.1)
                 if driver.poll() is None:
                     happen()
