@@ -131,6 +131,9 @@ class Cluster:
             self.kill_node(name)
         for name in list(self._daemons):
             self._kill(name)
+        for pid in self._processes():
+            if b"slurmstepd" in _title(pid):  # it would tell the controller for ever
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _configure(self) -> None:
@@ -218,22 +221,20 @@ class Cluster:
     def kill_node(self, name: str) -> None:
         """Let a node die, as by a power cut: all that runs on it ends at once."""
         self._kill(name)
-        jobs = self._jobs_of(name)
+        jobs = self._processes(f"SLURMD_NODENAME={name}")  # trials know nothing of SLURM
         keepers = [pid for pid in map(_parent, jobs) if pid and b"slurmstepd" in _title(pid)]
         for pid in (*keepers, *jobs):  # a keeper would still tell how its job ended
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _jobs_of(self, name: str) -> list[int]:
-        """Find the processes of a node's jobs; trials know nothing of SLURM, and end with them."""
-        mine = {
-            f"SLURM_CONF={self.environment['SLURM_CONF']}".encode(),
-            f"SLURMD_NODENAME={name}".encode(),
-        }
+    def _processes(self, *variables: str) -> list[int]:
+        """Find what the cluster has started, with such variables in its environment."""
+        wanted = {f"SLURM_CONF={self.environment['SLURM_CONF']}", *variables}
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if mine <= set((process / "environ").read_bytes().split(b"\0")):
+                told = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+                if wanted <= set(told):
                     found.append(int(process.name))
         return found
 
