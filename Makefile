@@ -5,10 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench test lint types docs clean
+.PHONY: help install demo bench test test-cluster lint types docs clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed-dev  ## make the virtual environment and install the package in it
 
@@ -22,6 +22,10 @@ bench: install  ## try every benchmark of speed, in some minutes; benchmarks/REA
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 3 --dist worksteal
+
+test-cluster: install  ## test with SLURM and PostgreSQL, which Debian or Ubuntu installs first
+	tests/cluster/install.sh
+	$(BIN)/python -m pytest tests/cluster
 
 lint: install  ## check style and format
 	$(BIN)/ruff check

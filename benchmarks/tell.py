@@ -1,4 +1,4 @@
-"""Write what is kept in benchmarks/results into docs/performance.md: `python benchmarks/tell.py`.
+"""Write what is kept in benchmarks/results into pages of docs: `python benchmarks/tell.py`.
 
 Between `<!-- NAME.KEY: COLUMN, ... -->` and `<!-- end -->` stands a table of the rows under KEY in
 results/NAME.json (`all`: the whole result): a list of rows, a mapping of rows by name, or one row.
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PAGE", "tell"]
+__all__ = ["PAGES", "tell"]
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs/performance.md"
+PAGES = [HERE.parent / "docs" / name for name in ("performance.md", "scaling.md")]
 PART = re.compile(r"(<!-- (\w+)\.([\w.]+): (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -61,4 +61,5 @@ def _shown(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(tell(PAGE.read_text("utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(tell(page.read_text("utf-8")), encoding="utf-8")

@@ -36,6 +36,7 @@ from phoneme_lightning.training.outcome import (
     record_failure,
     write_outcome,
 )
+from phoneme_lightning.training.ranks import find_ranks, is_supervised, leave_if_alone
 from phoneme_lightning.training.record import find_corpus, read_record
 from phoneme_lightning.training.run import (
     TERMINATED,
@@ -50,6 +51,7 @@ from phoneme_lightning.training.run import (
     say_what_is_next,
     show_on_screen,
 )
+from phoneme_lightning.training.run_ranks import run_ranks
 from phoneme_lightning.training.trainer import (
     TRAINER_DEFAULTS,
     PhonemeTrainer,
@@ -161,7 +163,8 @@ class PhonemeCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build everything; a new fit that cannot be built says so in the folder it was given."""
         given = self._settings.run.folder
-        if self.subcommand != "fit" or self.checkpoint or not given or is_run(given):
+        is_new = self.subcommand == "fit" and not self.checkpoint and given and not is_run(given)
+        if not is_new or is_supervised():  # that is, built once before, where it was checked
             return self._instantiate_classes()
         Path(given).mkdir(parents=True, exist_ok=True)
         forget_outcome(given)
@@ -176,32 +179,31 @@ class PhonemeCLI(LightningCLI):
         """Make the run's folder, the loggers and callbacks, and the trainer."""
         options = self._get(self.config_init, "trainer")
         self.run_settings: RunSettings = self._get(self.config_init, "run")
-        if options.devices == "auto":
-            options.devices = 1
         check_options(options)
         known = known_folder(self.checkpoint, self.run_settings.folder)
         if self.subcommand == "fit" and self.checkpoint:
             check_steps(self.checkpoint, self.first_step, options.max_steps, known)
+        self.ranks = find_ranks(options)
         tie_phones(self.model, self.datamodule.store, self.phones)
         precision = self.precision = resolve_precision(options.precision, options.accelerator)
         resolved = {"corpus": self.datamodule.resolved_corpus, "precision": precision}
         config = self.record = {**self._resolved_config(), "resolved": resolved}
-        self.folder = known or new_run_folder(self.run_settings, config)
-        log_to(self.folder)
-        self.git = git_state()
-        record_command(self.folder, str(self.git or "not in a git checkout"))
+        self.folder = (
+            known
+            or self.ranks.folder(self.run_settings.folder)
+            or new_run_folder(self.run_settings, config)
+        )
+        if self.ranks.here:
+            raise SystemExit(run_ranks(self.ranks, self.arguments, self.folder))
+        if self.ranks.rank == 0:
+            log_to(self.folder)
+            self.git = git_state()
+            record_command(self.folder, str(self.git or "not in a git checkout"))
         say(f"run folder: {self.folder}")
         self.collected = CollectPredictions()
-        callbacks: list[Callback] = [self.collected]
-        loggers: list[Any] = []
+        callbacks: list[Callback] = [self.collected, *self.ranks.callbacks]
+        loggers = self._loggers(config) if self.subcommand == "fit" and self.ranks.rank == 0 else []
         if self.subcommand == "fit":
-            forget_outcome(self.folder)
-            text = yaml.safe_dump(config, sort_keys=False)
-            (self.folder / "config.yaml").write_text(text, encoding="utf-8")
-            metrics = MetricsCsv(self.folder / "metrics.csv")
-            if self.checkpoint:
-                metrics.cut_after(self.first_step)
-            loggers = [metrics]
             self.stop = StopWhenAsked(self.folder)
             callbacks += fit_callbacks(
                 self.folder,
@@ -220,6 +222,15 @@ class PhonemeCLI(LightningCLI):
         kwargs |= {"logger": loggers or False, "default_root_dir": str(self.folder)}
         return super().instantiate_trainer(**kwargs)
 
+    def _loggers(self, config: dict[str, Any]) -> list[Any]:
+        """Write what a run's folder holds from its beginning; open its metrics."""
+        forget_outcome(self.folder)
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+        metrics = MetricsCsv(self.folder / "metrics.csv")
+        if self.checkpoint:
+            metrics.cut_after(self.first_step)
+        return [metrics]
+
     def _facts(self) -> dict[str, Any]:
         """Give what an outcome says beside the end itself."""
         return {
@@ -233,31 +244,36 @@ class PhonemeCLI(LightningCLI):
         """Train; leave weights, metrics and pictures in a folder of the run."""
         with record_failure(self.folder, self._facts):
             self._fit()
-        self.stop.file.unlink(missing_ok=True)
-        write_outcome(self.folder, Outcome("completed", **self._facts()))
+        if self.ranks.rank == 0:
+            self.stop.file.unlink(missing_ok=True)
+            write_outcome(self.folder, Outcome("completed", **self._facts()))
 
     def _fit(self) -> None:
         """Train; draw the curves and confusions; score the test split where that was asked for."""
         best = self.folder / "checkpoints" / "best.ckpt"
         pictures: dict[str, Path] = {}
         wandb, exit_code = None, 1
-        device = self.trainer.strategy.root_device
-        write_environment(self.folder, self.git, self.datamodule, device, self.precision)
+        device, is_first = self.trainer.strategy.root_device, self.ranks.rank == 0
+        if is_first:
+            write_environment(self.folder, self.git, self.datamodule, device, self.precision)
         try:
             settings = self._get(self.config_init, "wandb")
-            wandb = start_wandb(settings, self.folder, self.run_settings.name, self.record)
+            if is_first:
+                wandb = start_wandb(settings, self.folder, self.run_settings.name, self.record)
             if wandb:
                 self.trainer.loggers = [*self.trainer.loggers, wandb]
             self.trainer.fit(
                 self.model, self.datamodule, ckpt_path=self.checkpoint, weights_only=True
             )
             self.trainer.loggers = []  # their rows are the fit's
-            if best.is_file():
+            if has_best := self.trainer.strategy.broadcast(best.is_file()):
                 if not self.model.val_metrics.confusion.any():  # resumed after its last step
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
                 metrics, store = self.model.val_metrics, self.datamodule.store
-                pictures = report_fit(self.folder, metrics, store, draw=self.run_settings.pictures)
-            if self.run_settings.test_after_fit and best.is_file():
+                if is_first:
+                    draw = self.run_settings.pictures
+                    pictures = report_fit(self.folder, metrics, store, draw=draw)
+            if self.run_settings.test_after_fit and has_best:
                 self._test(str(best))
                 pictures["test/confusion"] = self.folder / "confusion.png"
             exit_code = 0
@@ -303,11 +319,14 @@ def run() -> int:
     try:
         return PhonemeCLI().exit_code
     except SystemExit as error:
-        if error.code == TERMINATED:
+        if error.code == TERMINATED and not is_supervised():
             say("ended by SIGTERM")
         raise
     except MisconfigurationException as error:
         raise InputError(str(error)) from error
+    except RuntimeError as error:
+        leave_if_alone(error)
+        raise
 
 
 def main() -> None:

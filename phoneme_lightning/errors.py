@@ -2,12 +2,20 @@
 
 import argparse
 import os
+import re
 import select
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["CommandParser", "InputError", "run_command"]
+__all__ = ["CommandParser", "InputError", "redact", "run_command"]
+
+PASSWORD = re.compile(r"(://[^\s/:@]*:)\S+(?=@)|([?&](?:ssl)?password=)[^\s&]+", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Put *** for the password in a URL of a database, wherever it stands in a text."""
+    return PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 class InputError(Exception):
@@ -55,7 +63,7 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     except (InputError, argparse.ArgumentError) as error:
         if debug:
             raise
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", redact(" ".join(str(error).split())), file=sys.stderr)
         sys.exit(2)
     except (ValueError, ArithmeticError, OSError) as error:
         # What libraries raise for a value that they cannot use, a full disk, a folder kept shut.
@@ -63,7 +71,7 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
             sys.exit(141)
         if debug:
             raise
-        line = " ".join(str(error).split())
+        line = redact(" ".join(str(error).split()))
         print(f"error: {line} ({type(error).__name__}; --debug shows where)", file=sys.stderr)
         sys.exit(2)
 

@@ -295,7 +295,10 @@ def test_offline_wandb_holds_the_config_and_the_best_score(place, tmp_path):
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there"),
         ),
         (["fit", "--model.num_classes=50", "--data.corpus=spoken"], r"model\.num_classes is 50"),
-        (["fit", "--trainer.devices=2", "--data.corpus=spoken"], r"trainer\.devices is 2"),
+        (
+            ["fit", "--trainer.devices=2", "--trainer.strategy=fsdp", "--data.corpus=spoken"],
+            r"trainer\.strategy is 'fsdp'",
+        ),
         (["fit", "--config=none.yaml"], r"config: File does not exist"),
         (["test"], r"ckpt_path is missing"),
         (

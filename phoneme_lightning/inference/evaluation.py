@@ -1,4 +1,4 @@
-"""Trained weights over a whole split: validate, predict, test."""
+"""Trained weights over a whole split: validate, predict, test. Of many ranks the first tells."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,11 @@ class Evaluation:
 
     def validate(self, checkpoint: str) -> None:
         """Score the validation split; write validation.json and draw what is confused."""
-        seen = self.trainer.validate(
+        [seen] = self.trainer.validate(
             self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
-        )[0]
+        )
+        if not self.trainer.is_global_zero:
+            return
         scores = {name: value for name, value in seen.items() if name != "step"}
         about = {"checkpoint": checkpoint, "precision": self.precision}
         report_validation(self.folder, self.data.store, self.model.val_metrics, about, scores)
@@ -53,14 +55,15 @@ class Evaluation:
         self.trainer.predict(
             self.model, self.data, ckpt_path=checkpoint, weights_only=True, return_predictions=False
         )
-        write_prediction(self.folder, self.data, self.collected.predictions)
+        if self.trainer.is_global_zero:
+            write_prediction(self.folder, self.data, self.collected.predictions)
 
     def test(self, checkpoint: str) -> dict[str, Any] | None:
         """Score the test split and predict it.
 
         Returns:
             What `report_test` gives; None where the test split has no labels: then the validation
-            split was scored in its place.
+            split was scored in its place. None too on all ranks but the first.
         """
         if not self.data.test_has_labels:
             say(
@@ -73,6 +76,8 @@ class Evaluation:
         self.trainer.test(
             self.model, self.data, ckpt_path=checkpoint, weights_only=True, verbose=False
         )
+        if not self.trainer.is_global_zero:
+            return None
         write_prediction(self.folder, self.data, self.collected.predictions)
         return report_test(
             self.folder,

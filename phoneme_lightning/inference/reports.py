@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.distributed import gather_object
 
 from phoneme_lightning.corpora.store import FrameStore
 from phoneme_lightning.data import PhonemeDataModule
@@ -33,7 +34,8 @@ class CollectPredictions(Callback):
     """Gather what the test or predict loop predicts.
 
     Attributes:
-        predictions: position in the store -> classes, (frames,), uint8.
+        predictions: position in the store -> classes, (frames,), uint8. Of all ranks on the
+            first one, once the loop is over; of its own on the others.
     """
 
     def __init__(self) -> None:
@@ -46,6 +48,22 @@ class CollectPredictions(Callback):
     def on_predict_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Keep a batch."""
         self.predictions.update(args[2]["predictions"])
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have those of all ranks."""
+        self._gather(trainer)
+
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have those of all ranks."""
+        self._gather(trainer)
+
+    def _gather(self, trainer: Trainer) -> None:
+        if trainer.world_size > 1:
+            every: list[Any] | None = [None] * trainer.world_size
+            every = every if trainer.is_global_zero else None
+            gather_object(self.predictions, every)
+            for predictions in every or []:
+                self.predictions.update(predictions)
 
 
 def report_fit(

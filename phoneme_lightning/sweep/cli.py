@@ -38,9 +38,10 @@ def _run() -> int | None:
     try:
         return command(**arguments)
     except Exception as error:
-        study = sys.modules.get("phoneme_lightning.sweep.study")  # who opened a storage has it
-        if study and isinstance(error, study.DATABASE_ERRORS):
-            raise InputError(f"the storage does not answer: {study.say_fault(error)}") from error
+        # Who opened a storage has it.
+        storage = sys.modules.get("phoneme_lightning.sweep.storage_patient")
+        if storage and isinstance(error, storage.DATABASE_ERRORS):
+            raise InputError(f"the storage does not answer: {storage.say_fault(error)}") from error
         raise
 
 
@@ -95,10 +96,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     at_once = "trials at once on this machine (default: budget.parallel of the file)"
     run.add_argument("--parallel", type=int, metavar="N", help=at_once)
+    where = (
+        "where the study is, in place of storage.url of the file: a URL without its password, "
+        "env:NAME or file:PATH"
+    )
+    run.add_argument("--storage", metavar="URL", help=where)
+    run.add_argument(
+        "--executor",
+        choices=("auto", "fork", "subprocess", "slurm"),
+        help="how trials run, in place of executor.kind of the file",
+    )
     add_root(run)
 
     worker = on_round("worker", "Help to run a round that has begun, from any machine.")
     worker.add_argument("--parallel", type=int, metavar="N", help=at_once)
+    worker.add_argument("--storage", metavar="URL", help=where)
+    worker.add_argument(
+        "--proof",
+        metavar="FILE",
+        help="leave at once if ROUND, a folder, lacks this file: it is another machine's copy",
+    )
 
     status = on_round("status", "Show how a round stands.")
     status.add_argument("--watch", action="store_true", help="and keep showing it")
@@ -129,8 +146,11 @@ def build_parser() -> argparse.ArgumentParser:
     retry = on_round("retry", "Let failed trials run again.")
     retry.add_argument("trials", nargs="*", metavar="TRIAL", help="by default all that failed")
 
-    cancel = on_round("cancel", "Take trials out of a round.")
-    cancel.add_argument("trials", nargs="+", metavar="TRIAL", help="name of a trial")
+    cancel = on_round("cancel", "Take trials out of a round, or its workers out of SLURM's queue.")
+    cancel.add_argument("trials", nargs="*", metavar="TRIAL", help="name of a trial")
+    cancel.add_argument(
+        "--workers", action="store_true", help="its workers in SLURM; trials can go on later"
+    )
 
     repro = on_round("repro", "Print the one command that repeats a trial.")
     repro.add_argument("trial", metavar="TRIAL", help="its name; best for the best one")

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder, find_round
@@ -31,19 +32,28 @@ def init(name: str, base: str) -> None:
     print(f"{path}: now edit it, then\n  phoneme-sweep lint {path}\n  phoneme-sweep run {path}")
 
 
-def run(file: Path, quick: bool, fork: bool, parallel: int | None, root: Path) -> int:
+def run(file: Path, parallel: int | None, executor: str | None, **how: Any) -> int:
     from phoneme_lightning.sweep.opening import open_round
     from phoneme_lightning.sweep.running import check_round, run_round
 
-    folder, round = open_round(file, check_round, quick=quick, fork=fork, root=root)
+    folder, round = open_round(file, check_round, **how)
+    if executor is not None:
+        kind = replace(round.executor, kind=executor)  # type: ignore[arg-type]
+        round = replace(round, executor=kind)
     return run_round(folder, _with_parallel(round, parallel))
 
 
-def worker(round: str, root: Path, parallel: int | None) -> int:
+def worker(
+    round: str, root: Path, parallel: int | None, storage: str | None, proof: str | None
+) -> int:
+    from phoneme_lightning.sweep.slurm import begin_work
+
+    begin_work(Path(round), proof)  # what follows takes a while to load
+    from phoneme_lightning.sweep.opening import with_storage
     from phoneme_lightning.sweep.running import work
 
     folder, known = _open(round, root)
-    return work(folder, _with_parallel(known, parallel))
+    return work(folder, _with_parallel(with_storage(known, storage), parallel))
 
 
 def _with_parallel(round: Round, parallel: int | None) -> Round:
@@ -68,25 +78,28 @@ def lint(file: Path, quick: bool) -> int:
 
 
 def status(round: str, root: Path, watch: bool) -> None:
+    from rich.console import Group
     from rich.live import Live
 
     from phoneme_lightning.sweep.progress import RoundWatch
     from phoneme_lightning.sweep.screen import make_console, progress_table
+    from phoneme_lightning.sweep.slurm import describe_queue
 
     folder, known = _open(round, root)
     seen = RoundWatch(folder, known)
     console = make_console()
 
-    def table() -> object:
+    def table() -> Group:
         running = _running(folder, known)
-        return progress_table(seen.look(running), known, len(running))
+        shown = progress_table(seen.look(running), known, len(running))
+        return Group(shown, *describe_queue(folder))
 
     if not watch:
         console.print(table())
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(table(), refresh=True)  # type: ignore[arg-type]
+            live.update(table(), refresh=True)
             time.sleep(2)
 
 
@@ -200,10 +213,17 @@ def retry(round: str, root: Path, trials: list[str]) -> None:
     print(f"{len(chosen)} trials wait again: phoneme-sweep run {folder.path}")
 
 
-def cancel(round: str, root: Path, trials: list[str]) -> None:
+def cancel(round: str, root: Path, trials: list[str], workers: bool) -> None:
     from phoneme_lightning.sweep.ledger import Ledger
+    from phoneme_lightning.sweep.slurm import cancel_workers
 
     folder, known = _open(round, root)
+    if bool(trials) == workers:
+        raise InputError("cancel takes names of trials, or --workers alone: give one of the two")
+    if workers:
+        back = f"phoneme-sweep run {folder.path} --executor slurm"
+        print(f"{cancel_workers(folder)} workers are cancelled; their trials go on with: {back}")
+        return
     records = {record.trial: record for record in _records(folder, known)}
     for trial in trials:
         if trial not in records or records[trial].state not in ("waiting", "interrupted"):

@@ -9,6 +9,7 @@ from optuna.storages.journal import JournalFileBackend
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.storage import open_database
 
 __all__ = ["open_to_read", "serve"]
 
@@ -45,7 +46,7 @@ def open_to_read(folder: RoundFolder, round: Round) -> BaseStorage:
         InputError: there is no study yet.
     """
     if round.storage.url != "journal":
-        storage = RDBStorage(round.storage.url)
+        storage = open_database(round.storage.url)
         _refuse_changes(storage)
         return storage
     if not folder.journal.is_file():

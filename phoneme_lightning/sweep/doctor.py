@@ -8,10 +8,11 @@ from pathlib import Path
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger
+from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.records import OPEN, TrialRecord, read_records
 from phoneme_lightning.sweep.round import Round
-from phoneme_lightning.sweep.study import say_fault
+from phoneme_lightning.sweep.storage import STORAGE_ERRORS
+from phoneme_lightning.sweep.storage_patient import say_fault
 
 __all__ = ["UNANSWERED", "examine"]
 

@@ -18,16 +18,18 @@ from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.disk import shortage
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher
-from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Claim, Ledger, LostLease
-from phoneme_lightning.sweep.records import TrialRecord, interruptions, read_record
+from phoneme_lightning.sweep.ledger import Claim, Ledger, LostLease
+from phoneme_lightning.sweep.records import PREEMPTED, TrialRecord, interruptions, read_record
 from phoneme_lightning.sweep.round import Round
-from phoneme_lightning.sweep.study import say_fault
+from phoneme_lightning.sweep.storage import STORAGE_ERRORS
+from phoneme_lightning.sweep.storage_patient import say_fault
 from phoneme_lightning.training.outcome import Outcome, write_outcome
 
 __all__ = ["Driver", "Slot", "View"]
 
 POLL_SECONDS = 0.05
 STORAGE_PAUSE_SECONDS = 2.0
+STORAGE_AWAY_SECONDS = 1800.0  # for which a place is held without work
 IDLE_SECONDS = 0.5
 SAME_FAILURES = 3
 
@@ -104,7 +106,7 @@ class Driver:
         self._rows: dict[str, Row] = {}
         self._first: list[str | None] = []
         self._untold: list[Callable[[], None]] = []
-        self._storage_is_down = False
+        self._storage_is_down, self._down_since = False, 0.0
         self._reap_at = self._claim_at = 0.0
 
     def run(self) -> None:
@@ -125,6 +127,11 @@ class Driver:
                 self.view.show(self)
                 time.sleep(POLL_SECONDS)
 
+    @property
+    def is_preempted(self) -> bool:
+        """Whether it was told that its place is needed."""
+        return self.why_stopped == PREEMPTED
+
     def stop(self, why: str) -> None:
         """Start nothing more; what runs may end."""
         if not self.why_stopped:
@@ -136,13 +143,15 @@ class Driver:
     def _signals(self) -> Iterator[None]:
         def interrupt(number: int, frame: FrameType | None) -> None:
             self.stops += 1 if number == signal.SIGINT else 2
-            self.why_stopped = self.why_stopped or "stopped"
+            why = PREEMPTED if number == signal.SIGUSR1 else "stopped"
+            self.why_stopped = self.why_stopped or why
             if self.stops == 1:
                 self.view.say(
                     f"stopping: {len(self.slots)} trials may end; once more (Ctrl-C) to stop now"
                 )
 
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # SIGUSR1 is what our template has SLURM send before a worker's time is over.
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
         before = {number: signal.signal(number, interrupt) for number in numbers}
         try:
             yield
@@ -152,7 +161,7 @@ class Driver:
 
     def _endure(self, error: BaseException) -> None:
         if not self._storage_is_down:
-            self._storage_is_down = True
+            self._storage_is_down, self._down_since = True, time.monotonic()
             self.view.say(
                 f"the storage does not answer ({say_fault(error)}): {len(self.slots)} trials go "
                 "on, their outcomes are kept in their folders, and it is asked again"
@@ -161,6 +170,9 @@ class Driver:
         while time.monotonic() < pause:
             self._poll()
             time.sleep(POLL_SECONDS)
+        idle = all(slot.ended for slot in self.slots)
+        if idle and time.monotonic() - self._down_since > STORAGE_AWAY_SECONDS:
+            self.stop("the storage stays away and nothing runs any more")
 
     def _turn(self) -> bool:
         """Do all that is due; say whether there is nothing left to do."""
@@ -185,7 +197,7 @@ class Driver:
         for slot in self.slots:
             if slot.ended is None:
                 if self.stops >= 2:
-                    slot.running.stop("stopped")
+                    slot.running.stop(PREEMPTED if self.is_preempted else "stopped")
                 slot.ended = slot.running.poll()
 
     def _look(self, slot: Slot, now: float) -> None:

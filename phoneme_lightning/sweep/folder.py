@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from phoneme_lightning.errors import InputError
 
-__all__ = ["KEPT", "ROOT", "RoundFolder", "find_round", "write_atomically"]
+__all__ = ["KEPT", "ROOT", "RoundFolder", "check_proof", "find_round", "write_atomically"]
 
 ROOT = Path("runs/rounds")
 
@@ -103,6 +104,23 @@ class RoundFolder:
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the round atomically."""
         write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
+
+
+def check_proof(folder: Path, proof: str) -> None:
+    """Refuse to work in a round's folder that is not the one which others see, but a copy.
+
+    Args:
+        folder: of the round.
+        proof: path in it of a file that whoever starts workers has just written there.
+
+    Raises:
+        InputError: the folder, or the file, is not there.
+    """
+    if not (folder / proof).is_file():
+        raise InputError(
+            f"{platform.node()} does not see {folder} as whoever started this worker does: a "
+            "round's folder must be on a disk that every worker shares"
+        )
 
 
 def find_round(name: str, root: Path = ROOT) -> RoundFolder:

@@ -46,9 +46,14 @@ class Job:
     """Environment variables besides the worker's own."""
 
     def environment(self) -> dict[str, str]:
-        """Give the whole environment."""
+        """Give the whole environment.
+
+        Without what SLURM tells a job: Lightning would take the trial for the whole of it, count
+        its tasks as devices, and catch its signals.
+        """
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self.threads))
-        return {**os.environ, **threads, **self.env}
+        own = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
+        return {**own, **threads, **self.env}
 
 
 class Handle(Protocol):

@@ -25,14 +25,13 @@ from phoneme_lightning.sweep.records import OPEN, TrialRecord, read_record
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.study import (
     CONSTRAINT_KEY,
-    STORAGE_ERRORS,
     Attempts,
     RoundStudy,
     by_trial,
     last_attempt,
 )
 
-__all__ = ["STORAGE_ERRORS", "Claim", "Ledger", "LostLease"]
+__all__ = ["Claim", "Ledger", "LostLease"]
 
 
 class LostLease(Exception):
@@ -258,7 +257,10 @@ class Ledger:
             # Before the end of this one, or another driver might find none and let it wait for
             # no time at all.
             self._enqueue_next(trial, delay_seconds)
-        if not self._study.end(trial, Ending("interrupted" if again else "failed", cause)):
+        ending = Ending("interrupted" if again else "failed", cause)
+        told = self._study.end(trial, ending)
+        # Told before, by a call whose answer was lost, it says so itself.
+        if not told and not ending.attrs.items() <= self._held(claim).user_attrs.items():
             raise LostLease(f"{claim.trial}: attempt {claim.attempt} was taken away")
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:

@@ -19,14 +19,27 @@ from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_check import check_round
 from phoneme_lightning.sweep.round_file import dump_round, make_quick, read_round
+from phoneme_lightning.sweep.storage_url import check_url
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
-__all__ = ["extend", "load_round", "open_round"]
+__all__ = ["extend", "load_round", "open_round", "with_storage"]
 
 
 def load_round(folder: RoundFolder) -> Round:
     """Read the round that a folder holds."""
     return read_round(folder.round)
+
+
+def with_storage(round: Round, url: str | None) -> Round:
+    """Give a round whose study is elsewhere, where `--storage` says so.
+
+    Raises:
+        InputError: the URL holds a password.
+    """
+    if url is None:
+        return round
+    check_url(url, "--storage")
+    return replace(round, storage=replace(round.storage, url=url))
 
 
 def open_round(
@@ -35,6 +48,7 @@ def open_round(
     *,
     quick: bool = False,
     fork: bool = False,
+    storage: str | None = None,
     root: Path = ROOT,
 ) -> tuple[RoundFolder, Round]:
     """Make a round's folder and its design, or go on with what is there.
@@ -44,6 +58,7 @@ def open_round(
         check: raises where a new round must not begin; then nothing of it is kept.
         quick: cut it to a demonstration.
         fork: where the file no longer is what the folder holds, begin a new round beside it.
+        storage: in place of storage.url of the file, or for this time of the folder.
         root: folder of all rounds.
 
     Raises:
@@ -52,8 +67,8 @@ def open_round(
     """
     if (Path(file) / "round.yaml").is_file():
         folder = RoundFolder(file)
-        return folder, load_round(folder)
-    wanted = read_round(file)
+        return folder, with_storage(load_round(folder), storage)
+    wanted = with_storage(read_round(file), storage)
     if quick:
         wanted = make_quick(wanted)
     configs = [_find_config(config, Path(file)) for config in wanted.base]

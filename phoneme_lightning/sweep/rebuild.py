@@ -11,7 +11,9 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.optuna_space import round_distributions, study_trial
 from phoneme_lightning.sweep.records import OPEN, TrialRecord, read_record
 from phoneme_lightning.sweep.round import Round
-from phoneme_lightning.sweep.study import create_study, lock_study, open_storage
+from phoneme_lightning.sweep.storage import open_storage
+from phoneme_lightning.sweep.study import create_study, lock_study
+from phoneme_lightning.sweep.study_owner import own
 
 __all__ = ["rebuild_study"]
 
@@ -33,7 +35,7 @@ def rebuild_study(folder: RoundFolder, round: Round) -> str:
         if round.storage.url != "journal":
             storage, _ = open_storage(round.storage.url, folder.journal)
             kept = _set_aside(storage, round.name)
-            _fill(storage, folder, round)
+            own(folder, _fill(storage, folder, round), round.storage.url)
             return kept
         made = folder.path / f"{folder.journal.name}.new"
         made.unlink(missing_ok=True)
@@ -68,7 +70,7 @@ def _set_aside(storage: BaseStorage, name: str) -> str:
     return kept
 
 
-def _fill(storage: BaseStorage, folder: RoundFolder, round: Round) -> None:
+def _fill(storage: BaseStorage, folder: RoundFolder, round: Round) -> optuna.Study:
     rows = read_design(folder.design)
     records = [read_record(folder, row, round.objective, round.retry.attempts) for row in rows]
     distributions = round_distributions(round, list(dict.fromkeys(row.arm for row in rows)))
@@ -79,6 +81,7 @@ def _fill(storage: BaseStorage, folder: RoundFolder, round: Round) -> None:
     for order, (row, record) in enumerate(zip(rows, records, strict=True)):
         for attempt, ending in _attempts(folder, record, round, bad):
             study.add_trial(study_trial(row, order, distributions, attempt, ending))
+    return study
 
 
 def _attempts(

@@ -14,6 +14,7 @@ from phoneme_lightning.training.outcome import read_outcome
 
 __all__ = [
     "OPEN",
+    "PREEMPTED",
     "Measured",
     "State",
     "TrialRecord",
@@ -29,6 +30,9 @@ OPEN = ("waiting", "interrupted")
 
 BLAMELESS = {"stopped", "lost lease"}
 """Interruptions that do not count against a trial."""
+
+PREEMPTED = "preempted"
+"""What interrupts the trials of a worker whose time is over, or whose place another needs."""
 
 State = Literal["waiting", "interrupted", "completed", "infeasible", "failed", "cancelled"]
 
@@ -147,13 +151,27 @@ def interruptions(folder: RoundFolder, trial: str) -> int:
     """Count the attempts at a trial that its machine cut short, as far as they count against it.
 
     An attempt that died with its worker does not, nor one that a person stopped, nor those before
-    a `retry`.
+    a `retry`. One whose worker had to leave counts if it came no further than the one before:
+    where a worker's time is too short for a validation, the trial would begin again for ever.
     """
     forgiven = _read_json(folder.trials / trial / "retried.json").get("attempts", 0)
-    causes = [
-        _read_json(path / "attempt.json").get("interrupted") for path in folder.attempts(trial)
-    ]
-    return sum(cause is not None and cause not in BLAMELESS for cause in causes[forgiven:])
+    attempts = folder.attempts(trial)
+    count = 0
+    for before, path in list(zip([None, *attempts], attempts, strict=False))[forgiven:]:
+        cause = _read_json(path / "attempt.json").get("interrupted")
+        if cause == PREEMPTED:
+            count += _steps_of(path) <= (_steps_of(before) if before else 0)
+        else:
+            count += cause is not None and cause not in BLAMELESS
+    return count
+
+
+def _steps_of(attempt: Path) -> int:
+    return _last_step(read_metrics(attempt / "metrics.csv"))
+
+
+def _last_step(rows: Sequence[Mapping[str, float]]) -> int:
+    return int(max((row["step"] for row in rows), default=0))
 
 
 def read_record(folder: RoundFolder, row: Row, objective: Objective, most: int) -> TrialRecord:
@@ -210,7 +228,7 @@ def read_trial(
             stopped_early=outcome.stopped_early,
         )
         return record, rows
-    step = int(max((row["step"] for row in rows), default=0))
+    step = _last_step(rows)
     cause = _read_json(path / "attempt.json").get("interrupted")
     times = interruptions(folder, row.trial)
     if times >= most:

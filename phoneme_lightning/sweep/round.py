@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 BACKOFF, BEAT, GRACE = Duration("10s"), Duration("30s"), Duration("300s")
+HOUR = Duration("1h")
 
 Phase = Literal["explore", "exploit", "confirm", "probe"]
 
@@ -192,7 +193,8 @@ class Storage:
     """Where the Optuna study is: the queue, and what dashboards read."""
 
     url: str = "journal"
-    """journal, a file in the round's folder, or any storage URL of Optuna."""
+    """journal, a file in the round's folder; or the URL of a database without its password, such
+    as postgresql://me@host/studies; or where the URL stands, env:NAME or file:PATH."""
 
     beat: Duration = BEAT
     """Time between a worker's signs of life."""
@@ -203,11 +205,32 @@ class Storage:
 
 @dataclass
 class Executor:
-    """How a trial's process starts."""
+    """How a trial's process starts, and where; all but the kind is for slurm."""
 
-    kind: Literal["auto", "fork", "subprocess"] = "auto"
+    kind: Literal["auto", "fork", "subprocess", "slurm"] = "auto"
     """fork from a process that has everything loaded, or a plain `phoneme-cli fit`; auto forks
-    on a CPU."""
+    on a CPU; slurm has workers in SLURM's queue do as auto does."""
+
+    array: int = 4
+    """Workers, each a job of one array."""
+
+    time: Duration = HOUR
+    """Time that SLURM gives a worker; before it is over the worker queues again."""
+
+    partition: str | None = None
+    """Partition; null: the cluster's default."""
+
+    gpus: int = 0
+    """GPUs of a worker."""
+
+    cpus: int | None = None
+    """CPU cores of a worker; null: budget.threads for each of its trials at once."""
+
+    options: list[str] = field(default_factory=list)
+    """Further options of sbatch, such as --mem=16G or --account=speech."""
+
+    template: str | None = None
+    """Script to submit; null: one that only starts the worker. The round's folder keeps a copy."""
 
 
 @dataclass

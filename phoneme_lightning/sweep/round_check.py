@@ -14,6 +14,7 @@ from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Divergence, Round, Scientific
 from phoneme_lightning.sweep.round_parser import suggest
 from phoneme_lightning.sweep.spaces import Categorical, Int, Space
+from phoneme_lightning.sweep.storage_url import check_url
 
 __all__ = ["check_round"]
 
@@ -66,9 +67,13 @@ def _check_numbers(round: Round) -> None:
         "quick.points": (round.quick.points, 1),
         "quick.steps": (round.quick.steps, 1),
         "quick.evaluate_every": (round.quick.evaluate_every, 1),
+        "executor.array": (round.executor.array, 1),
+        "executor.gpus": (round.executor.gpus, 0),
     }
     if round.budget.parallel != "auto":
         least["budget.parallel"] = (round.budget.parallel, 1)
+    if round.executor.cpus is not None:
+        least["executor.cpus"] = (round.executor.cpus, 1)
     if round.divergence.chance_after is not None:
         least["divergence.chance_after"] = (round.divergence.chance_after, 1)
     for key, (value, lowest) in least.items():
@@ -78,6 +83,7 @@ def _check_numbers(round: Round) -> None:
         "budget.trial_time": round.budget.trial_time,
         "budget.total_time": round.budget.total_time,
         "storage.beat": round.storage.beat,
+        "executor.time": round.executor.time,
     }
     for key, time in times.items():
         if time is not None and time <= 0:
@@ -87,6 +93,7 @@ def _check_numbers(round: Round) -> None:
     seeds = round.seeds
     if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0 or max(seeds) >= SEEDS:
         raise InputError(f"seeds is {seeds}: give different whole numbers from 0 to {SEEDS - 1}")
+    check_url(round.storage.url, "storage.url")
     if round.storage.grace <= round.storage.beat:
         raise InputError(
             f"storage.grace is {round.storage.grace}: give more than storage.beat, "

@@ -14,14 +14,16 @@ from phoneme_lightning.sweep.disk import prune_checkpoints
 from phoneme_lightning.sweep.driver import Driver, Slot
 from phoneme_lightning.sweep.exploit import check_exploit, propose
 from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.following import Follower
 from phoneme_lightning.sweep.launch import Launcher, make_launcher
 from phoneme_lightning.sweep.learn import find_sources, learn
 from phoneme_lightning.sweep.ledger import Claim, Ledger
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.machine import list_gpus, trials_at_once
-from phoneme_lightning.sweep.records import read_records
+from phoneme_lightning.sweep.records import PREEMPTED, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.screen import Screen
+from phoneme_lightning.sweep.slurm import queue_again
 
 __all__ = ["check_round", "run_round", "work"]
 
@@ -42,16 +44,33 @@ def run_round(folder: RoundFolder, round: Round) -> int:
     Raises:
         InputError: the playbook forbids the round, or the parser refuses a trial.
     """
-    return _drive(folder, round, first=True)
+    folder = folder.go_home()
+    why = (_follow if round.executor.kind == "slurm" else _drive)(folder, round)
+    if why:
+        print(
+            f"{why}; see phoneme-sweep leaderboard {folder.path}; go on with: "
+            f"{command_to_go_on(folder, round)}"
+        )
+        return 1
+    return conclude(folder, round)
 
 
 def work(folder: RoundFolder, round: Round) -> int:
     """Help to run a round that another driver has begun; leave its conclusion to that one.
 
+    Where SLURM wants its place, it waits in SLURM's queue for its next turn.
+
     Returns:
-        The exit code, as for `run_round`.
+        The exit code, as for `run_round`; 0 for that.
     """
-    return _drive(folder, round, first=False)
+    why = _drive(folder.go_home(), round)
+    if why == PREEMPTED:
+        print(f"{why}: what is left of its trials goes on from their last validation", flush=True)
+        queue_again()
+        return 0
+    if why:
+        print(f"{why}; go on with: phoneme-sweep worker {folder.path}")
+    return 1 if why else 0
 
 
 def check_round(folder: RoundFolder, round: Round) -> None:
@@ -73,7 +92,8 @@ def check_round(folder: RoundFolder, round: Round) -> None:
     if round.phase == "exploit":
         check_exploit(round)
         find_sources(round, folder.path.parent)
-    _launcher(round)  # warms up meanwhile
+    if round.executor.kind != "slurm":
+        _launcher(round)  # warms up meanwhile
     _check(folder, round)
 
 
@@ -88,16 +108,30 @@ def _check(folder: RoundFolder, round: Round) -> dict[str, Checked]:
         return check_points(folder, round, read_design(folder.design), show)
 
 
-def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
-    folder = folder.go_home()
+def _fill_queue(folder: RoundFolder, round: Round) -> Ledger:
+    """Open a round's queue, with all in it that is left to run."""
+    ledger = Ledger(folder, round)
+    for message in ledger.reconcile():
+        print(message)
+    ledger.enqueue(read_design(folder.design))
+    _retrain_lost(folder, round, ledger)
+    return ledger
+
+
+def _follow(folder: RoundFolder, round: Round) -> str:
+    """Have workers in SLURM run a round; say why it ended before its end, if it did."""
+    _check(folder, round)
+    ledger = _fill_queue(folder, round)
+    with Screen(folder, round) as screen:
+        return Follower(folder, round, ledger, screen).run()
+
+
+def _drive(folder: RoundFolder, round: Round) -> str:
+    """Run a round's trials on this machine; say why it ended before its end, if it did."""
     launcher = _launcher(round)
     try:
         checked = _check(folder, round)
-        ledger = Ledger(folder, round)
-        for message in ledger.reconcile():
-            print(message)
-        ledger.enqueue(read_design(folder.design))
-        _retrain_lost(folder, round, ledger)
+        ledger = _fill_queue(folder, round)
         with Screen(folder, round) as screen:
             driver = Driver(
                 folder,
@@ -117,20 +151,15 @@ def _drive(folder: RoundFolder, round: Round, first: bool) -> int:
             driver.run()
     finally:
         launcher.close()
-    if driver.why_stopped:
-        print(
-            f"{driver.why_stopped}; see phoneme-sweep leaderboard {folder.path}; go on with: "
-            f"{command_to_go_on(folder, round)}"
-        )
-        return 1
-    return conclude(folder, round) if first else 0
+    return driver.why_stopped
 
 
 def command_to_go_on(folder: RoundFolder, round: Round) -> str:
     """Name what goes on with a round; `run` would not say what a confirmation or probe came to."""
     if round.phase in ("confirm", "probe"):
         return f"the same phoneme-sweep {round.phase}"
-    return f"phoneme-sweep run {folder.path}"
+    how = " --executor slurm" if round.executor.kind == "slurm" else ""
+    return f"phoneme-sweep run {folder.path}{how}"
 
 
 def _retrain_lost(folder: RoundFolder, round: Round, ledger: Ledger) -> None:
@@ -149,7 +178,7 @@ def _retrain_lost(folder: RoundFolder, round: Round, ledger: Ledger) -> None:
 
 def _launcher(round: Round) -> Launcher:
     kind = round.executor.kind
-    if kind == "auto":
+    if kind == "auto" or kind == "slurm":  # mypy follows no `in`
         kind = "subprocess" if list_gpus() else "fork"
     return make_launcher(kind)
 

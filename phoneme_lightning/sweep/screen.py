@@ -128,10 +128,18 @@ class Screen(View):
 
     def show(self, driver: Driver) -> None:
         """Draw the table, now and then."""
+        self.draw({slot.row.trial for slot in driver.slots}, driver.parallel)
+
+    def draw(self, running: set[str], parallel: int) -> None:
+        """Draw the table, now and then, where there is a terminal.
+
+        Args:
+            running: names of the trials that run.
+            parallel: trials at once, as for `progress_table`.
+        """
         if self._live is None or time.monotonic() - self._shown < REFRESH_SECONDS:
             return
-        running = {slot.row.trial for slot in driver.slots}
-        table = progress_table(self.watch.look(running), self.round, driver.parallel)
+        table = progress_table(self.watch.look(running), self.round, parallel)
         with suppress(OSError):
             self._live.update(table)
         self._shown = time.monotonic()

@@ -1,15 +1,11 @@
 """A round's Optuna study, in the journal in its folder or in a database."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
 import optuna
-import sqlalchemy
 from filelock import FileLock
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
@@ -18,32 +14,19 @@ from phoneme_lightning.sweep.ending import CONSTRAINT, Ending
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.journal_lock import JournalLock
 from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.storage import open_storage
+from phoneme_lightning.sweep.storage_patient import DATABASE_ERRORS, say_fault
+from phoneme_lightning.sweep.study_owner import check_owner, made_in, own
 
 __all__ = [
     "CONSTRAINT_KEY",
-    "DATABASE_ERRORS",
-    "STORAGE_ERRORS",
     "Attempts",
     "RoundStudy",
     "by_trial",
     "create_study",
     "last_attempt",
     "lock_study",
-    "open_storage",
-    "say_fault",
 ]
-
-DATABASE_ERRORS = optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError
-STORAGE_ERRORS: tuple[type[Exception], ...] = (OSError, *DATABASE_ERRORS)
-"""What a storage that does not answer raises; the same call may go well later."""
-
-
-def say_fault(error: BaseException) -> str:
-    """Say in a line why a storage does not answer; Optuna's own words are seldom the reason."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
-
 
 CONSTRAINT_KEY = f"constraints:{CONSTRAINT}"
 """Where `Trial.set_constraint` puts it; to make a Trial would ask the sampler for a point."""
@@ -51,68 +34,10 @@ CONSTRAINT_KEY = f"constraints:{CONSTRAINT}"
 Attempts = dict[int, FrozenTrial]
 """The attempts at a trial of the round, by their number from 1."""
 
-BUSY_SECONDS = 10.0  # how long SQLite waits for its turn
-
 
 def lock_study(folder: RoundFolder) -> FileLock:
     """Give the lock under which a round's study is made or replaced."""
     return FileLock(folder.path / ".study.lock")
-
-
-def _one_at_a_time(engine: sqlalchemy.Engine) -> None:
-    # SQLite knows no FOR UPDATE, by which Optuna keeps two from claiming one trial: among four
-    # processes 42 of 100 trials went to two. So a transaction writes from its first moment.
-    @sqlalchemy.event.listens_for(engine, "connect")
-    def connect(connection: Any, record: object) -> None:
-        connection.isolation_level = None
-
-    @sqlalchemy.event.listens_for(engine, "begin")
-    def begin(connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    engine.dispose()
-
-
-def _open_database(url: str) -> RDBStorage:
-    is_sqlite = url.startswith("sqlite")
-    options = {"connect_args": {"timeout": BUSY_SECONDS}} if is_sqlite else {}
-    try:
-        storage = RDBStorage(url, engine_kwargs=options)
-    except (ImportError, sqlalchemy.exc.ArgumentError) as error:
-        raise InputError(
-            f"storage.url cannot be used ({error}): write journal, or what Optuna takes, such as "
-            "sqlite:////home/me/study.db"
-        ) from error
-    if is_sqlite:
-        _one_at_a_time(storage.engine)
-    return storage
-
-
-def open_storage(url: str, journal: Path) -> tuple[BaseStorage, JournalLock | None]:
-    """Open a storage, and make it where it is not there.
-
-    Args:
-        url: `journal`, or a database's.
-        journal: the journal's file.
-
-    Returns:
-        The storage, and the lock of a journal.
-
-    Raises:
-        InputError: the URL is none, its driver is missing, or the journal is damaged.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if url != "journal":
-        return _open_database(url), None
-    journal.touch()
-    lock = JournalLock(journal)
-    try:
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock)), lock
-    except ValueError as error:
-        raise InputError(
-            f"{journal} is damaged ({error}): make it again with "
-            f"`phoneme-sweep doctor {journal.parent} --rebuild-study`"
-        ) from error
 
 
 def create_study(storage: BaseStorage, round: Round) -> optuna.Study:
@@ -122,6 +47,7 @@ def create_study(storage: BaseStorage, round: Round) -> optuna.Study:
         storage=storage,
         study_name=round.name,
         direction=StudyDirection.MAXIMIZE if is_max else StudyDirection.MINIMIZE,
+        load_if_exists=True,  # by a call whose answer was lost
     )
 
 
@@ -135,15 +61,22 @@ def _open_study(folder: RoundFolder, round: Round) -> tuple[optuna.Study, Journa
         InputError: the study is gone though trials have begun.
     """
     url = round.storage.url
+    in_journal = url == "journal"
     with lock_study(folder):
-        has_begun = any(folder.trials.glob("*/attempt-*"))
-        if not (has_begun and url == "journal" and not folder.journal.exists()):
+        has_begun = bool(made_in(folder)) or any(folder.trials.glob("*/attempt-*"))
+        if not (has_begun and in_journal and not folder.journal.exists()):
             storage, lock = open_storage(url, folder.journal)
             if round.name in optuna.get_all_study_names(storage):
-                return optuna.load_study(study_name=round.name, storage=storage), lock
+                study = optuna.load_study(study_name=round.name, storage=storage)
+                if not in_journal:
+                    check_owner(folder, study, url)
+                return study, lock
             if not has_begun:
-                return create_study(storage, round), lock
-    place = folder.journal if url == "journal" else "the database in storage.url"
+                study = create_study(storage, round)
+                if not in_journal:
+                    own(folder, study, url)
+                return study, lock
+    place = folder.journal if in_journal else made_in(folder) or "the database in storage.url"
     raise InputError(
         f"the study of {round.name} is gone from {place}, but trials have begun: put it back, or "
         f"make it again with `phoneme-sweep doctor {folder.path} --rebuild-study`"

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.distributed import all_reduce
 
 from phoneme_lightning.batch import Batch
 from phoneme_lightning.data.sampler import seed_of
@@ -52,6 +53,8 @@ class EndWithValidation(Callback):
 class StopWhenAsked(Callback):
     """End the fit after a validation, once a file named `stop` is in the run's folder.
 
+    The first rank looks, since all must end at the same step.
+
     Args:
         folder: the run's.
     """
@@ -62,17 +65,20 @@ class StopWhenAsked(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look for the file; a fit that ends here anyway is not stopped early."""
-        if trainer.sanity_checking or not self.file.exists():
+        if trainer.sanity_checking or not trainer.strategy.broadcast(self.file.exists()):
             return
         if trainer.global_step < trainer.estimated_stepping_batches:
             trainer.should_stop = self.obeyed = True
 
 
 class Throughput(Callback):
-    """Log frames seen, frames a second, and the share of the time spent waiting for batches."""
+    """Log frames seen, frames a second, and the share of the time spent waiting for batches.
+
+    Frames are those of all ranks, and times are the first one's.
+    """
 
     def __init__(self) -> None:
-        self.frames_seen = 0
+        self.frames_seen, self.frames_here = 0, 0
         self._clear()
 
     def _clear(self) -> None:
@@ -92,7 +98,8 @@ class Throughput(Callback):
         self._clear()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave validation out of the throughput of training."""
+        """Leave validation out of the throughput of training; count before weights are saved."""
+        self._count(trainer)
         self.mark = time.perf_counter()
 
     def on_train_batch_start(
@@ -114,13 +121,12 @@ class Throughput(Callback):
         """Count the step; log at the steps at which everything is logged."""
         # A mere number would be copied to a GPU, and waited for.
         pl_module.log("step", torch.tensor(float(trainer.global_step)))
-        frames = batch.num_frames * trainer.world_size
-        self.frames += frames
-        self.frames_seen += frames
+        self.frames_here += batch.num_frames
         now = time.perf_counter()
         self.busy_seconds += now - self.mark
         self.mark = now
         if trainer.global_step % log_every(trainer) == 0:
+            self._count(trainer)
             seconds = self.busy_seconds + self.wait_seconds
             pl_module.log_dict(
                 {
@@ -131,3 +137,14 @@ class Throughput(Callback):
                 }
             )
             self._clear()
+
+    def _count(self, trainer: Trainer) -> None:
+        """Count what all ranks have seen since this was last done."""
+        frames = self.frames_here
+        if trainer.world_size > 1:
+            total = torch.tensor(frames, device=trainer.strategy.root_device)
+            all_reduce(total)
+            frames = int(total)
+        self.frames += frames
+        self.frames_seen += frames
+        self.frames_here = 0

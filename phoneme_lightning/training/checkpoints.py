@@ -38,14 +38,14 @@ class NextBest(MovableCheckpoint):
         """Have the very best again, where a fit that was over goes on."""
         super().on_train_start(trainer, pl_module)
         path = self._twice()
-        if path and not path.exists():
+        if trainer.is_global_zero and path and not path.exists():
             shutil.copy(path.with_name("best.ckpt"), path)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave out what is there twice."""
         super().on_train_end(trainer, pl_module)
         path = self._twice()
-        if path:
+        if trainer.is_global_zero and path:
             path.unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.distributed import all_reduce
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -156,30 +157,43 @@ class PhonemeClassifier(LightningModule):
             batch, others = mix_utterances(batch, share)
             labellings = [(share, batch.labels), (1.0 - share, others)]
         frames = weigh(labelled_frames, labellings)
-        if self.trainer.world_size > 1:
-            frames = cast(Tensor, self.all_gather(frames)).mean()
+        [frames] = self._over_ranks(frames)
         frames = frames.clamp(min=1.0)
 
         encoded = self.backbone(batch.features, batch.lengths)
         logits: Tensor = self.head(encoded)
         own = partial(frame_loss, logits, label_smoothing=self.label_smoothing)
         loss = weigh(own, labellings) / frames
+        shown = {}
         for name, (weight, objective) in self.further.items():
             outputs = self.further_heads[name](encoded)
             part = weigh(partial(objective, outputs), labellings) / frames
-            self.log(f"train/{name}_loss", part.detach())
+            shown[f"{name}_loss"] = part.detach()
             loss = loss + weight * part
-        correct, counted = correct_frames(logits.detach(), batch, self.val_metrics.fold)
-        self.log("train/loss", loss.detach())
+        shown["loss"] = loss.detach()
+        counts = correct_frames(logits.detach(), batch, self.val_metrics.fold)
+        *means, correct, counted = self._over_ranks(*shown.values(), *counts)
+        for name, value in zip(shown, means, strict=True):
+            self.log(f"train/{name}", value)
         self.log("train/frame_accuracy", correct / counted)
         return loss
+
+    def _over_ranks(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Give the mean of each number, (), over all ranks, by one message."""
+        if self.trainer.world_size == 1:
+            return values
+        message = torch.stack([value.float() for value in values])
+        all_reduce(message)
+        return (message / self.trainer.world_size).unbind()
 
     def _evaluate(self, stage: str, metrics: PhoneMetrics, batch: Batch) -> Tensor:
         logits = self(batch)
         loss = self.loss(logits, batch)
         # Lightning multiplies by the size and sums it, which a tensor does without waiting.
-        frames = cast(int, labelled_frames(batch.labels))
-        self.log(f"{stage}/loss", loss, batch_size=frames, sync_dist=True)
+        frames = labelled_frames(batch.labels)
+        if self.trainer.world_size > 1:
+            frames = frames.double()  # the mean over ranks of a whole number is cut to one
+        self.log(f"{stage}/loss", loss, batch_size=cast(int, frames), sync_dist=True)
         classes: Tensor = logits.argmax(-1)
         metrics.update(classes, batch)
         return classes

@@ -17,6 +17,7 @@ __all__ = [
     "Outcome",
     "check_steps",
     "forget_outcome",
+    "lost_others",
     "read_outcome",
     "record_failure",
     "write_outcome",
@@ -70,7 +71,7 @@ class Outcome:
 def write_outcome(folder: str | Path, outcome: Outcome) -> None:
     """Write <folder>/outcome.json so that it is either whole or not there, whenever power fails."""
     file = Path(folder) / FILE
-    partial = file.with_suffix(".partial")
+    partial = file.with_suffix(f".{os.getpid()}.partial")
     with partial.open("w", encoding="utf-8") as stream:
         stream.write(json.dumps(asdict(outcome), indent=2) + "\n")
         stream.flush()
@@ -91,6 +92,18 @@ def forget_outcome(folder: str | Path) -> None:
     (Path(folder) / FILE).unlink(missing_ok=True)
 
 
+def lost_others(error: BaseException) -> bool:
+    """Tell whether an error only says that another rank of the fit, or the way to it, is gone."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}  # without loading PyTorch for it
+    return "DistError" in kinds or ("RuntimeError" in kinds and "gloo/transport" in str(error))
+
+
+def _write_first(folder: Path, outcome: Outcome) -> None:
+    """Write an outcome, unless another rank that failed has written its own."""
+    if read_outcome(folder) is None:
+        write_outcome(folder, outcome)
+
+
 def _one_line(error: BaseException) -> str:
     mine = isinstance(error, InputError)
     line = str(error) if mine else traceback.format_exception_only(error)[-1]
@@ -103,7 +116,8 @@ def record_failure(folder: Path, facts: Callable[[], dict[str, Any]]) -> Iterato
 
     None is written for what is not the fit's own doing: a signal, Ctrl-C, and an OSError (a full
     disk, a file system that goes away), which are the machine's, so that the fit counts as
-    interrupted.
+    interrupted. Nor is one for a rank that only saw another go: that one has written why, or
+    was killed.
 
     Args:
         folder: the run's folder.
@@ -115,7 +129,8 @@ def record_failure(folder: Path, facts: Callable[[], dict[str, Any]]) -> Iterato
     try:
         yield
     except Exception as error:
-        if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+        of_machine = isinstance(error, OSError) or isinstance(error.__cause__, OSError)
+        if of_machine or lost_others(error):
             raise
         if isinstance(error, MemoryError) or (
             isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))
@@ -124,14 +139,14 @@ def record_failure(folder: Path, facts: Callable[[], dict[str, Any]]) -> Iterato
                 f"memory is not enough for this fit: lower data.frames_per_batch, or take a "
                 f"smaller model ({_one_line(error)})"
             )
-            write_outcome(folder, Outcome("infeasible", "memory", message, **facts()))
+            _write_first(folder, Outcome("infeasible", "memory", message, **facts()))
             raise Infeasible("memory", message) from error
         if isinstance(error, Infeasible):
             outcome = Outcome("infeasible", error.cause, _one_line(error), **facts())
         else:
             text = "".join(traceback.format_exception(error))
             outcome = Outcome("failed", None, _one_line(error), text, **facts())
-        write_outcome(folder, outcome)
+        _write_first(folder, outcome)
         raise
 
 

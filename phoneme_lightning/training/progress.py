@@ -62,7 +62,10 @@ class Announce(Callback):
             f"{count_parameters(pl_module) / 1e6:.2f} M parameters, "
             f"{mflops_per_frame(backbone):.1f} MFLOP a frame"
         )
-        say(f"precision: {self.precision}, on {pl_module.device}{_recurrent_layers(trainer)}")
+        where = f"{trainer.world_size} ranks, " if trainer.world_size > 1 else ""
+        say(
+            f"precision: {self.precision}, on {where}{pl_module.device}{_recurrent_layers(trainer)}"
+        )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""

@@ -87,16 +87,12 @@ def check_options(options: Any) -> None:
             f"trainer.accelerator is {options.accelerator!r}, but PyTorch finds no GPU here: "
             "leave it out, or give cpu"
         )
-    if options.devices not in (1, "1", [0]) or options.num_nodes != 1:
-        raise InputError(
-            f"trainer.devices is {options.devices}: this version fits on one device, give 1"
-        )
     if options.max_steps == 0:
         raise InputError("trainer.max_steps is 0: give at least 1, or -1 with trainer.max_epochs")
 
 
 class PhonemeTrainer(Trainer):
-    """Lightning's trainer, but for `precision` and `compile`.
+    """Lightning's trainer, but for `precision` and `compile`; several devices must be asked for.
 
     Args:
         precision: what to calculate in; auto takes bf16-mixed where the hardware has it, 16-mixed
@@ -109,6 +105,8 @@ class PhonemeTrainer(Trainer):
     def __init__(
         self, *, precision: Precision = "auto", compile: bool = False, **kwargs: Any
     ) -> None:
+        if kwargs.get("devices") == "auto":
+            kwargs["devices"] = 1
         resolved = resolve_precision(precision, kwargs.get("accelerator", "auto"))
         super().__init__(precision=cast(Any, resolved), **kwargs)
         self.compile = compile

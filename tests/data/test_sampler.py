@@ -1,5 +1,7 @@
 """Batches of an epoch: everything once, equally many everywhere, little padding."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -54,9 +56,24 @@ def test_a_batch_overshoots_its_share_by_less_than_one_utterance(setting):
     batches = [batch for batches in on_every_rank(*setting) for batch in batches]
     share = lengths.sum() / len(batches)
     assert max(lengths[batch].sum() for batch in batches) < share + lengths.max()
-    asked = lengths.sum() / frames_per_batch
-    enough = min(max(1, asked - 0.5), len(lengths) // world_size * world_size)
-    assert enough <= len(batches) < max(1, asked + 0.5) + world_size
+    asked = lengths.sum() / (frames_per_batch * world_size)
+    steps = min(max(1, round(asked)), len(lengths) // world_size)
+    assert len(batches) == steps * world_size
+
+
+@given(epochs(), st.integers(0, 9))
+def test_ranks_share_the_batches_that_one_process_takes_with_as_many_frames(setting, epoch):
+    lengths, frames_per_batch, world_size = setting
+    ranks = on_every_rank(*setting, epoch=epoch)
+    (alone,) = on_every_rank(lengths, frames_per_batch * world_size, 1, epoch=epoch)
+    if len(alone) > len(lengths) // world_size:
+        return  # there are not enough utterances for all ranks to have one of each batch
+    together = [sorted(chain(*shares)) for shares in zip(*ranks, strict=True)]
+    least = min(map(len, alone))
+    assert least < world_size or together == [sorted(batch) for batch in alone]
+    for shares in zip(*ranks, strict=True):
+        frames = [lengths[share].sum() for share in shares]
+        assert max(frames) - min(frames) <= max(lengths[list(chain(*shares))])
 
 
 @given(epochs())

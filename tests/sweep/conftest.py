@@ -79,7 +79,9 @@ class Place:
                 **os.environ,
                 "OMP_NUM_THREADS": "1",
                 "COLUMNS": "150",
-                "PYTHONPATH": str(self.path),
+                "PYTHONPATH": os.pathsep.join(
+                    filter(None, [str(self.path), os.environ.get("PYTHONPATH")])
+                ),
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

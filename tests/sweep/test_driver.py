@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from phoneme_lightning.sweep import study
+from phoneme_lightning.sweep import driver as driver_module
+from phoneme_lightning.sweep import storage
 from phoneme_lightning.sweep.design import read_design
 from phoneme_lightning.sweep.driver import Driver, View
 from phoneme_lightning.sweep.launch import SubprocessLauncher
@@ -69,8 +70,10 @@ def test_three_that_fail_alike_stop_the_round(make, tmp_path, program):
     assert "the first 3 trials failed alike" in ears.heard
 
 
-def test_who_is_stopped_does_not_wait_for_a_storage_that_is_away(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "BUSY_SECONDS", 0.2)
+@pytest.mark.parametrize("for_long", [False, True], ids=["and is told to stop", "for long"])
+def test_nobody_holds_his_place_while_the_storage_is_away(make, tmp_path, monkeypatch, for_long):
+    monkeypatch.setattr(driver_module, "STORAGE_AWAY_SECONDS", 0.1 if for_long else 1e9)
+    monkeypatch.setattr(storage, "BUSY_SECONDS", 0.2)
     database = tmp_path / "study.db"
     holder = sqlite3.connect(database, isolation_level=None)
 
@@ -78,7 +81,7 @@ def test_who_is_stopped_does_not_wait_for_a_storage_that_is_away(make, tmp_path,
         def show(self, driver):
             if driver.slots and not holder.in_transaction:
                 holder.execute("BEGIN IMMEDIATE")
-            if "does not answer" in self.heard:
+            if "does not answer" in self.heard and not for_long:
                 driver.stop("enough")
 
     ears = Holder()
@@ -86,4 +89,5 @@ def test_who_is_stopped_does_not_wait_for_a_storage_that_is_away(make, tmp_path,
     driver.run()
     holder.close()
     assert "database is locked" in ears.heard
+    assert driver.why_stopped.startswith("the storage stays away" if for_long else "enough")
     assert states(driver) == ["failed", *["waiting"] * 4]

@@ -82,6 +82,7 @@ def lives(pid):
 
 
 def test_a_process_is_given_what_its_job_says(launcher, job, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")
     monkeypatch.setenv("SET_AFTER_THE_LAUNCHER_WAS_MADE", "yes")
     (tmp_path / "output.txt").write_text("before\n")
     told = tmp_path / "told.json"
@@ -91,6 +92,7 @@ def test_a_process_is_given_what_its_job_says(launcher, job, tmp_path, monkeypat
     environment = facts.pop("environment")
     assert environment["SET_AFTER_THE_LAUNCHER_WAS_MADE"] == "yes"
     assert "UNSET_LATER" not in environment
+    assert "SLURM_NTASKS" not in environment  # or Lightning would run the worker's job
     assert environment["OF_THE_JOB"] == "too"
     assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
     assert facts == {

@@ -15,15 +15,17 @@ import pytest
 from optuna.trial import TrialState
 
 from phoneme_lightning.errors import InputError
-from phoneme_lightning.sweep import study as study_module
+from phoneme_lightning.sweep import storage as storage_module
 from phoneme_lightning.sweep.design import Row, append_design, read_design, write_design
 from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.ledger import STORAGE_ERRORS, Ledger, LostLease
+from phoneme_lightning.sweep.ledger import Ledger, LostLease
 from phoneme_lightning.sweep.rebuild import rebuild_study
 from phoneme_lightning.sweep.records import read_record, read_records
 from phoneme_lightning.sweep.round import Budget, Goal, Objective, Retry, Round, Storage, Training
 from phoneme_lightning.sweep.spaces import Categorical, Int, Log
+from phoneme_lightning.sweep.storage import STORAGE_ERRORS
+from phoneme_lightning.sweep.study import create_study
 from phoneme_lightning.training.outcome import Outcome, write_outcome
 
 METRIC = "val/frame_accuracy"
@@ -503,7 +505,7 @@ def test_a_journal_that_goes_away_and_comes_back(folder):
 
 
 def test_a_database_that_is_locked_for_a_while(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(study_module, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(storage_module, "BUSY_SECONDS", 0.1)
     file = tmp_path / "study.db"
     ledger = fill(folder, points=1, url=f"sqlite:///{file}")
     claim = ledger.claim()
@@ -540,8 +542,8 @@ def test_no_folder_of_an_attempt_is_used_again(folder):
     rows = make_design(folder, 1)
     folder.attempt(rows[0].trial, 2).mkdir(parents=True)
     round = make_round()
-    storage, _ = study_module.open_storage("journal", folder.journal)
-    study_module.create_study(storage, round)
+    storage, _ = storage_module.open_storage("journal", folder.journal)
+    create_study(storage, round)
     ledger = Ledger(folder, round)
     ledger.enqueue(rows)
     claims = {claim.trial: claim.attempt for claim in (ledger.claim(), ledger.claim())}

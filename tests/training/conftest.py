@@ -42,9 +42,10 @@ class Forks:
     def __init__(self):
         # Else the forks use the process that an earlier test's W&B has started.
         kept = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}
+        paths = [str(HERE), kept.get("PYTHONPATH")]
         self.server = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
-            env={**kept, "PYTHONPATH": str(HERE)},
+            env={**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -10,10 +10,17 @@ from lightning.pytorch import Callback
 
 
 class Crash(Callback):
-    """Runs into a bug after three steps."""
+    """Runs into a bug after three steps.
+
+    Args:
+        rank: the only one to do so.
+    """
+
+    def __init__(self, rank: int = 0) -> None:
+        self.rank = rank
 
     def on_train_batch_end(self, trainer, *args, **kwargs) -> None:
-        _ = 1 / (3 - trainer.global_step)
+        _ = 1 / (3 - trainer.global_step if trainer.global_rank == self.rank else 1)
 
 
 class FullDisk(Callback):
@@ -52,13 +59,15 @@ class Kill(Callback):
     Args:
         step: optimizer steps made by then.
         moment: after a training step, inside the validation after it, or after the last one.
+        rank: the only one that dies.
     """
 
-    def __init__(self, step: int, moment: str = "training") -> None:
-        self.step, self.moment = step, moment
+    def __init__(self, step: int, moment: str = "training", rank: int = 0) -> None:
+        self.step, self.moment, self.rank = step, moment, rank
 
     def _kill(self, trainer, moment: str) -> None:
-        if trainer.global_step == self.step and moment == self.moment:
+        it = trainer.global_step == self.step and trainer.global_rank == self.rank
+        if it and moment == self.moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def on_train_batch_end(self, trainer, *args, **kwargs) -> None:

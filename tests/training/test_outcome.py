@@ -135,6 +135,27 @@ def test_a_fault_of_the_machine_is_no_outcome(words, tmp_path, mishap):
     assert left(tmp_path / "run") == (None, [2])
 
 
+def test_of_ranks_that_fail_the_first_one_says_why(tmp_path):
+    first = Outcome("infeasible", "memory", "this one had no room")
+    write_outcome(tmp_path, first)
+    with pytest.raises(KeyError), record_failure(tmp_path, dict):
+        raise KeyError("what followed from it")
+    assert read_outcome(tmp_path) == first
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[third_party/gloo/gloo/transport/tcp/pair.cc:561] Connection closed by peer"),
+        torch.distributed.DistBackendError("NCCL error: remote process exited"),
+    ],
+)
+def test_a_rank_that_lost_another_writes_nothing(tmp_path, error):
+    with pytest.raises(RuntimeError), record_failure(tmp_path, dict):
+        raise error
+    assert read_outcome(tmp_path) is None
+
+
 def test_a_fault_of_the_machine_that_is_told_in_one_line_is_none_either(tmp_path):
     with pytest.raises(InputError), record_failure(tmp_path, dict):
         raise InputError("labels.npy cannot be read") from OSError(errno.EIO, "Input/output error")
