@@ -14,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from phoneme_lightning.errors import InputError, redact
 from phoneme_lightning.sweep.journal_lock import JournalLock
 from phoneme_lightning.sweep.storage_patient import DATABASE_ERRORS, PatientStorage, patiently
+from phoneme_lightning.sweep.storage_sparing import SparingStorage
 from phoneme_lightning.sweep.storage_url import resolve_url
 
 __all__ = ["STORAGE_ERRORS", "open_database", "open_storage", "show_url"]
@@ -156,7 +157,7 @@ def open_storage(url: str, journal: Path) -> tuple[BaseStorage, JournalLock | No
     if url != "journal":
         database = open_database(url)
         is_file = database.engine.name == "sqlite"
-        return (database if is_file else PatientStorage(database)), None
+        return (SparingStorage if is_file else PatientStorage)(database), None
     journal.touch()
     lock = JournalLock(journal)
     try:

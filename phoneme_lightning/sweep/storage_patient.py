@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, _CachedStorage
+from optuna.storages import BaseStorage
 
 from phoneme_lightning.errors import redact
+from phoneme_lightning.sweep.storage_sparing import SparingStorage
 
 __all__ = ["DATABASE_ERRORS", "PatientStorage", "patiently", "say_fault"]
 
@@ -87,7 +88,7 @@ def patiently(call: Callable[[], T], seconds: float) -> T:
         wait *= 2
 
 
-class PatientStorage(_CachedStorage):
+class PatientStorage(SparingStorage):
     """Asks again where the database is away.
 
     A call whose answer was lost may have been carried out. What is set is set to the same again. A
@@ -98,7 +99,7 @@ class PatientStorage(_CachedStorage):
 
 
 def _patient(name: str) -> Callable[..., Any]:
-    method = getattr(_CachedStorage, name)
+    method = getattr(SparingStorage, name)
 
     @wraps(method)
     def call(self: PatientStorage, *arguments: Any, **named: Any) -> Any:
