@@ -253,12 +253,12 @@ class PhonemeCLI(LightningCLI):
         best = self.folder / "checkpoints" / "best.ckpt"
         pictures: dict[str, Path] = {}
         wandb, exit_code = None, 1
-        device, is_first = self.trainer.strategy.root_device, self.ranks.rank == 0
-        if is_first:
-            write_environment(self.folder, self.git, self.datamodule, device, self.precision)
+        is_first = self.ranks.rank == 0
         try:
-            settings = self._get(self.config_init, "wandb")
             if is_first:
+                device = self.trainer.strategy.root_device
+                write_environment(self.folder, self.git, self.datamodule, device, self.precision)
+                settings = self._get(self.config_init, "wandb")
                 wandb = start_wandb(settings, self.folder, self.run_settings.name, self.record)
             if wandb:
                 self.trainer.loggers = [*self.trainer.loggers, wandb]
@@ -269,8 +269,8 @@ class PhonemeCLI(LightningCLI):
             if has_best := self.trainer.strategy.broadcast(best.is_file()):
                 if not self.model.val_metrics.confusion.any():  # resumed after its last step
                     self.trainer.validate(self.model, self.datamodule, verbose=False)
-                metrics, store = self.model.val_metrics, self.datamodule.store
                 if is_first:
+                    metrics, store = self.model.val_metrics, self.datamodule.store
                     draw = self.run_settings.pictures
                     pictures = report_fit(self.folder, metrics, store, draw=draw)
             if self.run_settings.test_after_fit and has_best:

@@ -34,7 +34,7 @@ class BucketSampler:
         world_size: how many processes share the epoch.
 
     Raises:
-        InputError: with `shuffle`, there are fewer utterances than processes.
+        InputError: there are fewer utterances than processes.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class BucketSampler:
         self.rank, self.world_size = rank, world_size
         self.sharers = world_size if shuffle else 1
         pieces = round(int(self.lengths.sum()) / (frames_per_batch * self.sharers))
-        if shuffle and len(self.lengths) < world_size:
+        if len(self.lengths) < world_size:
             raise InputError(
                 f"trainer.devices and trainer.num_nodes make {world_size} processes, but there "
-                f"are {len(self.lengths)} utterances to train on: use fewer processes"
+                f"are {len(self.lengths)} utterances in a split that they share: use fewer"
             )
         least = 1 if shuffle else world_size  # Lightning refuses a rank without a batch
         self.pieces = min(max(least, pieces), len(self.lengths) // self.sharers)

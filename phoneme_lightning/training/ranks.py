@@ -104,6 +104,8 @@ def find_ranks(options: Any) -> Ranks:
     """
     # Lightning says so wherever SLURM is installed; this command starts its ranks by itself.
     warnings.filterwarnings("ignore", "The `srun` command is available")
+    # It says so of scores that have been taken over all ranks.
+    warnings.filterwarnings("ignore", "It is recommended to use .* sync_dist=True")
     devices = 1 if options.devices == "auto" else options.devices
     if devices in (1, "1", [0]) and options.num_nodes == 1:
         return _one()
@@ -123,7 +125,10 @@ def find_ranks(options: Any) -> Ranks:
             enable_model_summary=False,
         )
     except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"trainer.devices is {options.devices}: {error}") from error
+        raise InputError(
+            f"trainer.devices is {options.devices}, trainer.num_nodes {options.num_nodes}: "
+            f"{str(error).rstrip('.')}: give how many there are"
+        ) from error
     size = trainer.num_devices * trainer.num_nodes
     if size == 1:
         return _one()

@@ -130,6 +130,7 @@ def test_real_lengths_need_little_padding(lengths_like_libriphone, budget, paddi
         assert max(lengths[batch].sum() for batch in batches) < over * budget
 
 
-def test_fewer_utterances_than_processes_is_one_clear_error():
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_fewer_utterances_than_processes_is_one_clear_error(shuffle):
     with pytest.raises(InputError, match=r"trainer\.devices .* 3 processes.* 2 utterances"):
-        BucketSampler(np.array([5, 6]), 100, shuffle=True, world_size=3)
+        BucketSampler(np.array([5, 6]), 100, shuffle=shuffle, world_size=3)
