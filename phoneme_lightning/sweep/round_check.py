@@ -9,6 +9,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.arms import Arm, arms, holds, shortest_fit
 from phoneme_lightning.sweep.constraints import check_constraints
 from phoneme_lightning.sweep.design import design
+from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.expressions import names_in, parse
 from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Divergence, Round, Scientific
@@ -30,6 +31,10 @@ OWN = {
     **{f"divergence.{field.name}": f"divergence.{field.name}" for field in fields(Divergence)},
 }
 """Keys of phoneme-cli that a round file has keys of its own for."""
+
+NOTICE = Duration("3m")
+"""How long before its end a worker may be told to leave: worker.sbatch asks for two minutes, and
+SLURM may be a minute early."""
 
 
 def check_round(round: Round) -> None:
@@ -88,6 +93,12 @@ def _check_numbers(round: Round) -> None:
     for key, time in times.items():
         if time is not None and time <= 0:
             raise InputError(f"{key} is {time}: give more than nothing")
+    if round.executor.template is None and round.executor.time <= NOTICE:
+        raise InputError(
+            f"executor.time is {round.executor.time}: give more than {NOTICE}, since SLURM tells a "
+            "worker to leave up to that long before its end; or an executor.template of your own "
+            "with a shorter --signal"
+        )
     if not round.base:
         raise InputError("base is []: give a config file, such as configs/rnn.yaml")
     seeds = round.seeds

@@ -174,6 +174,7 @@ BAD = [
     ),
     ({"base": []}, "base is ..: give a config"),
     ({"storage": {"beat": "1h"}}, "storage.grace is 5m: give more than storage.beat"),
+    ({"executor": {"time": "3m"}}, "executor.time is 3m: give more than 3m, since SLURM tells"),
     ({"conditional": {}}, "conditional is {}: give a list"),
     ({"conditional": [{"wen": {}}]}, r"conditional\[0\].wen is no key here: did you mean when"),
     # spaces
