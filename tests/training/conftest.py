@@ -101,7 +101,8 @@ def words(store24, tmp_path):
             "run.folder": tmp_path / "run",
         }
         settings |= {key.replace("__", "."): value for key, value in more.items()}
-        return ["fit", *(f"--{key}={value}" for key, value in settings.items())]
+        given = ((key, value) for key, value in settings.items() if value is not None)
+        return ["fit", *(f"--{key}={value}" for key, value in given)]
 
     return words
 
