@@ -5,6 +5,7 @@ any time, and another may take over or follow beside it.
 """
 
 import os
+import shutil
 import time
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ from filelock import FileLock
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.attempt import last_lines
 from phoneme_lightning.sweep.design import read_design
+from phoneme_lightning.sweep.disk import shortage
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.records import read_record
@@ -35,6 +37,8 @@ __all__ = ["Follower"]
 LOOK_SECONDS = 2.0
 QUEUE_SECONDS = 5.0
 """SLURM's controller serves all users of a cluster."""
+
+FULL_BYTES = 2**20
 
 ENDED = ("completed", "pruned", "infeasible", "failed", "cancelled")
 
@@ -74,7 +78,8 @@ class Follower:
                     if why is not None:
                         return why
                 except STORAGE_ERRORS as error:
-                    self._endure(f"the storage does not answer ({say_fault(error)})")
+                    fault = f"the storage does not answer ({say_fault(error)}): it is asked again"
+                    self._complain(self._full_disk() or fault)
                 time.sleep(LOOK_SECONDS)
         except KeyboardInterrupt:
             return (
@@ -82,10 +87,16 @@ class Follower:
                 f"{self.folder.path} --workers"
             )
 
-    def _endure(self, fault: str) -> None:
-        if fault != self._fault:
-            self._fault = fault
-            self.screen.say(f"{fault}: it is asked again")
+    def _complain(self, fault: str) -> None:
+        """Say what the round waits for, once for as long as it does; "" for nothing."""
+        if fault and fault != self._fault:
+            self.screen.say(fault)
+        self._fault = fault
+
+    def _full_disk(self) -> str:
+        """Say so where workers cannot even write to their journal, which they do not leave for."""
+        is_full = shutil.disk_usage(self.folder.path).free < FULL_BYTES
+        return f"the disk of {self.folder.path} is full: workers wait for room" if is_full else ""
 
     def _turn(self) -> str | None:
         """Look once; give why to end, empty where all is done, None to go on."""
@@ -107,9 +118,9 @@ class Follower:
         except InputError as error:
             if self._ended_before is None and left:
                 raise
-            self._endure(str(error))
+            self._complain(f"{error}: it is asked again")
             return None if left else ""
-        self._fault = ""
+        self._complain(self._full_disk())
         self._look_at(workers)
         if not left:
             with suppress(InputError):
@@ -152,10 +163,11 @@ class Follower:
         log = self.folder.path / LOGS / f"{worker.job}.log"
         told = f"worker {worker.job} on {worker.node or 'no node'}: {worker.state}"
         if not log.exists():
-            return (
-                f"{told}, without a log: {worker.node} does not see {log.parent.resolve()}, and a "
-                "round's folder must be on a disk that every node sees"
+            why = shortage(self.folder) or (
+                f"{worker.node} does not see {log.parent.resolve()}, and a round's folder must be "
+                "on a disk that every node sees"
             )
+            return f"{told}, without a log: {why}"
         said, code = last_lines(log, 1), os.waitstatus_to_exitcode(int(worker.status))
         return f"{told}, exit code {code}; it said last: {said[0] if said else 'nothing'}"
 
@@ -164,6 +176,8 @@ class Follower:
         limit = self.round.budget.total_time
         if limit is not None and time.monotonic() - self._began > limit:
             return f"budget.total_time, {limit}, is over"
+        if short := shortage(self.folder):
+            return short
         if self._ended_before == len(self._ended):
             return f"the workers have left and no trial has ended: see {self.folder.path / LOGS}"
         count = min(self.round.executor.array, -(-left // trials_a_worker(self.round)))

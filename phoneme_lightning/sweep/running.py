@@ -1,6 +1,7 @@
 """`phoneme-sweep run` and `worker`, from a round's folder to its leaderboard."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from rich.console import Console
 from rich.progress import Progress
@@ -65,7 +66,10 @@ def work(folder: RoundFolder, round: Round) -> int:
     """
     why = _drive(folder.go_home(), round)
     if why == PREEMPTED:
-        print(f"{why}: what is left of its trials goes on from their last validation", flush=True)
+        with suppress(OSError):  # of a log on a full disk
+            print(
+                f"{why}: what is left of its trials goes on from their last validation", flush=True
+            )
         queue_again()
         return 0
     if why:

@@ -16,7 +16,16 @@ def load(path):
     return module
 
 
-place = load(HERE.parent / "sweep/conftest.py").place
+rounds = load(HERE.parent / "sweep/conftest.py")
+place = rounds.place
+
+
+@pytest.fixture(scope="session")
+def quiet(tmp_path_factory, make_store):
+    """Give a place where one worker alone has run the round `quiet`, of three points."""
+    made = rounds.make_place(tmp_path_factory.mktemp("quiet"), make_store)
+    made.sweep("run", made.write("quiet"), "--parallel", "1")
+    return made
 
 
 @pytest.fixture(scope="session")

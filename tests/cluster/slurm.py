@@ -52,9 +52,13 @@ SlurmdTimeout=5
 KillWait=20
 OverTimeLimit=0
 MailProg=/bin/true
+GresTypes=gpu
 {nodes}
 PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE State=UP
+PartitionName=other Nodes={last} MaxTime=INFINITE State=UP
 """
+
+GPUS = "Name=gpu File=/dev/null,/dev/zero\n"  # nobody opens what SLURM takes for devices
 
 
 def missing() -> list[str]:
@@ -141,7 +145,7 @@ class Cluster:
         port, *ports = _free_ports(len(self.names) + 1)
         nodes = "\n".join(
             f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={at} CPUs={self.cpus} "
-            "RealMemory=4096 State=UNKNOWN"
+            "RealMemory=4096 Gres=gpu:2 State=UNKNOWN"
             for name, at in zip(self.names, ports, strict=True)
         )
         told = CONFIG.format(
@@ -151,9 +155,11 @@ class Cluster:
             folder=self.folder,
             nodes=nodes,
             names=",".join(self.names),
+            last=self.names[-1],
         )
         (self.folder / "state").mkdir()
         (self.folder / "slurm.conf").write_text(told)
+        (self.folder / "gres.conf").write_text(GPUS)
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"

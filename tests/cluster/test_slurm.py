@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from phoneme_lightning.sweep import slurm as module
+
 DOCS = Path(__file__).parents[2] / "docs/scaling.md"
 PLANTS = Path(__file__).parents[1] / "sweep/plants.py"
-SLOW = "{{trainer.callbacks: [{{class_path: plants.Slow, init_args: {{seconds: {}}}}}]}}"
-EXECUTOR = "{{kind: slurm, array: {}, time: 10m, options: [{}]}}"
+AMPLE = 2 << 20  # KiB
 
 
 def wait_for(found, seconds=90):
@@ -44,15 +45,24 @@ def table(place, name):
     return sorted((row["trial"], row["state"], row["best"], row["final"]) for row in rows)
 
 
-def write(place, name, workers, seconds, *options, points=3):
-    """Write a round of slow trials for workers in SLURM."""
+def write(place, name, slow, points=3, **executor):
+    """Write a round for a worker in SLURM.
+
+    Args:
+        place: to write it to.
+        name: of the round.
+        slow: how long its steps take, as `plants.Slow` has it.
+        points: an arm; there are two.
+        executor: what else that is to be.
+    """
     shutil.copy(PLANTS, place.path)
+    callback = {"class_path": "plants.Slow", "init_args": slow}
     return place.write(
         name,
         budget=f"{{points: {points}}}",
-        overrides=SLOW.format(seconds),
+        overrides=json.dumps({"trainer": {"callbacks": [callback]}}),
         storage="{beat: 0.5s, grace: 90s}",  # a worker loads for a while before its first beat
-        executor=EXECUTOR.format(workers, ", ".join(options)),
+        executor=json.dumps({"kind": "slurm", "array": 1, "time": "10m", **executor}),
     )
 
 
@@ -62,14 +72,21 @@ def jobs(cluster, state="RUNNING"):
     return dict([*line.split(), ""][:2] for line in lines)
 
 
+def logs(folder):
+    """Give what the workers said."""
+    return [log.read_text() for log in (folder / "slurm").glob("*.log")]
+
+
 def begun(folder):
     """List the trials that have come to a validation and have not ended."""
     files = folder.glob("trials/*/attempt-*/metrics.csv")
     return [file for file in files if not file.with_name("outcome.json").exists()]
 
 
-def test_a_node_dies_and_workers_are_preempted_and_the_table_is_a_quiet_worker_s(place, cluster):
-    file = write(place, "busy", 3, 0.3)
+def test_a_node_dies_and_workers_are_preempted_and_the_table_is_a_quiet_worker_s(
+    place, cluster, quiet
+):
+    file = write(place, "busy", {"seconds": 0.5, "later": 0}, array=3)
     folder = place.rounds / "busy"
     driver = place.start("run", file)
     try:
@@ -81,30 +98,111 @@ def test_a_node_dies_and_workers_are_preempted_and_the_table_is_a_quiet_worker_s
     finally:
         said, _ = driver.communicate(timeout=200)
     assert driver.returncode == 0, said
-    assert "array job" in said
     log = (folder / f"slurm/{asked}.log").read_text()
     assert "preempted" in log
     attempts = [json.loads(file.read_text()) for file in folder.glob("trials/*/*/attempt.json")]
     assert {"preempted", "stopped"} <= {attempt["interrupted"] for attempt in attempts}
     assert not all(attempt["ended"] for attempt in attempts)  # one died with its node
-    busy = table(place, "busy")
-    assert len(busy) == 6
+    assert len(table(place, "busy")) == 6
+    assert table(place, "busy") == table(quiet, "quiet")
 
-    place.write("quiet", budget="{points: 3}")  # quick, too: to be slow changes no figure
-    place.sweep("run", "sweeps/quiet.yaml", "--parallel", "1")
-    assert table(place, "quiet") == busy
+
+def test_a_worker_whose_time_is_over_by_slurm_s_clock_goes_on(place, cluster):
+    ours = Path(module.__file__).with_name("worker.sbatch").read_text()
+    # The least that SLURM gives is a minute. It looks at its clock each half of one, and then
+    # warns whose time would be over at the next look.
+    (place.path / "short.sbatch").write_text(ours.replace("USR1@120", "USR1@25"))
+    slow = {"seconds": 3, "later": 0}  # and so longer than the first turn, whenever it is over
+    file = write(place, "short", slow, 1, array=2, time="1m", template="short.sbatch")
+    said = place.sweep("run", file)
+    attempts = {
+        file.parent.name: json.loads(file.read_text())["interrupted"]
+        for file in (place.rounds / "short").glob("trials/*/*/attempt.json")
+    }
+    assert attempts == {"attempt-1": "preempted", "attempt-2": None}
+    assert "FAILED" not in said
+    assert "TIMEOUT" not in said
+    assert [state for _, state, *_ in table(place, "short")] == ["completed"] * 2
+
+
+def test_workers_are_submitted_again_when_all_have_died_and_trials_have_ended(place, cluster):
+    lost = ["--no-requeue", "--nodelist=n1"]
+    driver = place.start("run", write(place, "died", {"seconds": 0.3}, 1, options=lost))
+    read_until(driver, "completed")
+    wait_for(lambda: begun(place.rounds / "died"))
+    cluster.kill_node("n1")
+    read_until(driver, "on n1: NODE_FAIL")
+    read_until(driver, "SLURM has 1 workers")
+    cluster.start_node("n1")
+    said, _ = driver.communicate(timeout=100)
+    assert driver.returncode == 0, said
+    assert [state for _, state, *_ in table(place, "died")] == ["completed"] * 2
+
+
+@pytest.fixture
+def disk(place):
+    """Give what sets the room on a disk of the rounds' own, in KiB besides what it holds."""
+    if os.geteuid() != 0:
+        pytest.skip("root alone can mount a disk")
+    path = place.rounds
+    path.mkdir(parents=True)
+
+    def leave(room, *options):
+        used = sum(file.stat().st_blocks for file in path.rglob("*")) // 2
+        options = ",".join([*options, f"size={used + room}k"])
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", path], check=True)
+
+    leave(AMPLE)
+    yield lambda room: leave(room, "remount")
+    subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def test_the_disk_fills_and_the_round_goes_on_once_there_is_room(place, cluster, quiet, disk):
+    file = write(place, "full", {"seconds": 0.3}, array=2)
+    folder = place.rounds / "full"
+    driver = place.start("run", file)
+    read_until(driver, "completed")
+    disk(20)
+    eats = 'while sleep 0.01; do cat /dev/zero >>"$0"; done 2>/dev/null'
+    eater = subprocess.Popen(["bash", "-c", eats, folder / "eaten"])
+    try:
+        # Not even the journal can be written.
+        read_until(driver, "the disk of runs/rounds/full is full: workers wait for room")
+        wait_for(lambda: all("No space left" in log for log in logs(folder)))
+    finally:
+        eater.kill()
+        eater.wait()
+    disk(3000)
+    (folder / "eaten").unlink()
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 1, said
+    last = said.splitlines()[-1]
+    assert re.match(
+        r"the disk of runs/rounds/full is nearly full: \d+ MiB are free, .*; go on with", last
+    )
+    assert "nearly full" in place.sweep("run", file, code=1)
+    disk(AMPLE)
+    place.sweep("run", file)
+    assert table(place, "full") == table(quiet, "quiet")
+    assert "sound" in place.sweep("doctor", "full")
 
 
 def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cluster):
-    file = write(place, "twice", 2, 0.5, points=1)
-    drivers = [place.start("run", file) for _ in range(2)]
-    wait_for((place.rounds / "twice/round.yaml").exists)
-    with FileLock(place.rounds / "twice/.slurm.lock"):  # both shall want to submit
+    slow = {"seconds": 2, "later": 0}
+    said = place.sweep("run", write(place, "twice", slow, 1, partition="none"), code=2)
+    assert "sbatch refuses" in said
+    assert "invalid partition" in said
+    folder = place.rounds / "twice"
+    script = folder / "worker.sbatch"  # the round's own from now on
+    script.write_text(script.read_text().replace('exec "$@"', 'echo "mine"; exec "$@"'))
+    file = write(place, "twice", slow, 1, array=2)
+    with FileLock(folder / ".slurm.lock"):  # both shall want to submit
+        drivers = [place.start("run", file) for _ in range(2)]
         began = [read_until(driver, "no workers in SLURM's queue") for driver in drivers]
         time.sleep(0.5)
     wait_for(lambda: len(jobs(cluster)) == 2)
     assert len({job.split("_")[0] for job in jobs(cluster)}) == 1
-    wait_for(lambda: begun(place.rounds / "twice"))
+    wait_for(lambda: begun(folder))
     assert "workers in SLURM's queue: 2 running, on n1" in place.sweep("status", "twice")
     drivers[0].send_signal(signal.SIGINT)
     left, _ = drivers[0].communicate(timeout=60)
@@ -119,6 +217,27 @@ def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cl
     assert "retry" not in place.sweep("run", file)
     assert len(table(place, "twice")) == 2
     assert not jobs(cluster, "PENDING,RUNNING")
+    assert all(log.startswith("mine") for log in logs(folder))
+
+
+def test_a_worker_gets_its_partition_and_each_of_its_trials_a_gpu(place, slurm, monkeypatch):
+    with slurm.Cluster(2, cpus=2) as cluster:
+        for key, value in cluster.environment.items():
+            monkeypatch.setenv(key, value)
+        file = write(place, "gpus", {"seconds": 0.5}, 1, gpus=2, partition="other")
+        driver = place.start("run", file)
+        folder = place.rounds / "gpus"
+        wait_for(lambda: len(begun(folder)) == 2)
+        [asked] = cluster.run("squeue", "-h", "-o", "%P %b %C %N").splitlines()
+        assert asked == "other gres:gpu:2 2 n2"
+        pids = [
+            json.loads(file.with_name("attempt.json").read_text())["pid"] for file in begun(folder)
+        ]
+        told = [Path(f"/proc/{pid}/environ").read_text().split("\0") for pid in pids]
+        seen = [[line for line in lines if line.startswith("CUDA_VIS")] for lines in told]
+        assert sorted(seen) == [["CUDA_VISIBLE_DEVICES=0"], ["CUDA_VISIBLE_DEVICES=1"]]
+        said, _ = driver.communicate(timeout=100)
+    assert driver.returncode == 0, said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can hide a folder from a process")
@@ -126,22 +245,10 @@ def test_a_node_that_does_not_see_the_round_is_named(place, cluster):
     cluster.kill_node("n4")
     cluster.start_node("n4", without=place.path)
     wait_for(lambda: cluster.node_states()["n4"] == "idle")
-    said = place.sweep("run", write(place, "unseen", 1, 0, "--nodelist=n4"), code=1)
+    file = write(place, "unseen", {}, options=["--nodelist=n4"])
+    said = place.sweep("run", file, code=1)
     assert f"n4 does not see {place.rounds}/unseen" in said
     assert "no trial has ended" in said
-
-
-def test_what_sbatch_refuses_is_said_in_a_line_and_the_template_is_the_round_s(place, cluster):
-    file = write(place, "refused", 1, 0, "--partition=none", points=1)
-    said = place.sweep("run", file, code=2)
-    assert "sbatch refuses" in said
-    assert "invalid partition" in said
-    script = place.rounds / "refused/worker.sbatch"
-    script.write_text(script.read_text().replace('exec "$@"', 'echo "mine"; exec "$@"'))
-    write(place, "refused", 1, 0, points=1)
-    place.sweep("run", file)
-    [log] = (place.rounds / "refused/slurm").glob("*.log")
-    assert log.read_text().startswith("mine")
 
 
 def test_a_worker_in_a_copy_of_the_round_is_refused(place):

@@ -97,14 +97,19 @@ class Place:
         return said
 
 
+def make_place(path, make_store):
+    """Make a place with a tiny corpus and a config; `write` makes a round file in it."""
+    make_store(path / "data/spoken", utterances=16)
+    for name in ("configs", "sweeps"):
+        (path / name).mkdir()
+    (path / "configs/tiny.yaml").write_text(CONFIG)
+    return Place(path)
+
+
 @pytest.fixture
 def place(tmp_path, make_store):
-    """Give a place with a tiny corpus and a config; `write` makes a round file in it."""
-    make_store(tmp_path / "data/spoken", utterances=16)
-    for name in ("configs", "sweeps"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "configs/tiny.yaml").write_text(CONFIG)
-    return Place(tmp_path)
+    """Give a place of the test's own."""
+    return make_place(tmp_path, make_store)
 
 
 def plant_round(path, trials, **settings):

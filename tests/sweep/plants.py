@@ -62,13 +62,19 @@ class Nan(Plant):
 
 
 class Slow(Callback):
-    """Makes a step take a while, so that something can happen meanwhile."""
+    """Makes a step take a while, so that something can happen meanwhile.
 
-    def __init__(self, seconds: float = 0.05) -> None:
-        self.seconds = seconds
+    Args:
+        seconds: of a step.
+        later: the same in attempts after the first.
+    """
 
-    def on_train_batch_end(self, *args, **kwargs) -> None:
-        time.sleep(self.seconds)
+    def __init__(self, seconds: float = 0.05, later: float | None = None) -> None:
+        self.seconds, self.later = seconds, seconds if later is None else later
+
+    def on_train_batch_end(self, trainer, module, *args, **kwargs) -> None:
+        first = trainer.default_root_dir.endswith("attempt-1")
+        time.sleep(self.seconds if first else self.later)
 
 
 class Hoard(Callback):
