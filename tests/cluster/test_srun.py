@@ -1,0 +1,111 @@
+"""One fit on two nodes of a cluster, by the script in the docs: it ends as one, and goes on."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from phoneme_lightning.training.curves import read_metrics
+from phoneme_lightning.training.outcome import read_outcome
+
+TESTS = Path(__file__).parents[1]
+DOCS = TESTS.parent / "docs/training.md"
+SBATCH = ["sbatch", "--wait", "--nodes=2", "--ntasks-per-node=1", "--output=%j.log", "fit.sbatch"]
+TIMINGS = {"train/frames_per_second", "train/wait_share"}
+
+
+def experiment(store, reached):
+    """Give the config of a small fit of three seconds."""
+    wait = {"class_path": "mishaps.Wait", "init_args": {"moment": "training", "reached": reached}}
+    return {
+        "data": {"corpus": str(store.path), "frames_per_batch": 200},
+        "model": {
+            "backbone": {
+                "class_path": "phoneme_lightning.models.Conformer",
+                "init_args": {"dim": 32, "num_layers": 2, "feed_forward": 16},
+            },
+            "warmup_steps": 2,
+        },
+        "trainer": {
+            "accelerator": "cpu",
+            "callbacks": [wait],
+            "log_every_n_steps": 1,
+            "max_steps": 60,
+            "precision": "32-true",
+            "val_check_interval": 10,
+        },
+        "run": {"pictures": False},
+        "wandb": {"mode": "disabled"},
+    }
+
+
+@pytest.fixture
+def folder(tmp_path, make_store, monkeypatch):
+    """Give a folder with a config and the script of the docs, to work in."""
+    monkeypatch.chdir(tmp_path)
+    programs, paths = str(Path(sys.executable).parent), [str(TESTS / "training")]
+    monkeypatch.setenv("PATH", os.pathsep.join([programs, os.environ["PATH"]]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # Where the tasks meet is the name of the first node, which here is no host's name.
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    config = experiment(make_store(tmp_path / "store", utterances=24), str(tmp_path / "reached"))
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/conformer.yaml").write_text(yaml.safe_dump(config))
+    [script] = re.findall(r"^```bash\n(#!.*?srun.*?)^```", DOCS.read_text("utf-8"), re.M | re.S)
+    (tmp_path / "fit.sbatch").write_text(script.replace(" --gpus-per-node=4", ""))
+    return tmp_path
+
+
+def rows(run):
+    return [
+        {name: value for name, value in row.items() if name not in TIMINGS}
+        for row in read_metrics(run / "metrics.csv")
+    ]
+
+
+def weights(run):
+    return torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_a_fit_on_two_nodes_of_which_a_task_dies_goes_on_and_is_one_machine_s(folder, cluster):
+    words = ["--config", "configs/conformer.yaml", "--run.folder", "runs/plain"]
+    plain = subprocess.Popen(["phoneme-cli", "fit", *words, "--trainer.devices", "2"])
+    run = folder / "runs/large"
+    job = subprocess.Popen(SBATCH)
+    try:
+        until = time.monotonic() + 60
+        while not (run / "checkpoints/last.ckpt").exists():
+            assert job.poll() is None, next(folder.glob("*.log")).read_text()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        nodes = cluster.run("squeue", "-h", "-o", "%D %N").split()
+        [second] = cluster._processes("SLURM_PROCID=1")
+        os.kill(second, signal.SIGKILL)
+        assert job.wait(timeout=30)
+    finally:
+        job.kill()
+        job.wait()
+        plain.wait(timeout=60)
+    assert nodes == ["2", "n[1-2]"]
+    assert not cluster._processes("SLURM_JOB_NUM_NODES=2")
+    assert read_outcome(run) is None
+
+    subprocess.run(SBATCH, check=True, timeout=60)
+    outcome = read_outcome(run)
+    assert (outcome.state, outcome.step) == ("completed", 60)
+    assert sorted(path.name for path in run.parent.iterdir()) == ["large", "plain"]
+    log = (run / "log.txt").read_text()
+    assert log.count("2 ranks, cpu") == 2
+    assert log.count("resumed after step") == log.count("step 60/60") == 1
+    assert rows(run) == rows(run.with_name("plain"))
+    theirs = weights(run.with_name("plain"))
+    for name, tensor in weights(run).items():
+        assert torch.equal(theirs[name], tensor), name
