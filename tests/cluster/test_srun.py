@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from phoneme_lightning.training.outcome import read_outcome
 
 TESTS = Path(__file__).parents[1]
 DOCS = TESTS.parent / "docs/training.md"
-SBATCH = ["sbatch", "--wait", "--nodes=2", "--ntasks-per-node=1", "--output=%j.log", "fit.sbatch"]
+SBATCH = ("sbatch", "--parsable", "--nodes=2", "--ntasks-per-node=1", "fit.sbatch")
 TIMINGS = {"train/frames_per_second", "train/wait_share"}
 
 
@@ -64,6 +63,11 @@ def folder(tmp_path, make_store, monkeypatch):
     return tmp_path
 
 
+def state(cluster, job):
+    told = cluster.run("scontrol", "show", "job", job, "--oneliner")
+    return re.search(r"JobState=(\w+)", told)[1]
+
+
 def rows(run):
     return [
         {name: value for name, value in row.items() if name not in TIMINGS}
@@ -75,30 +79,27 @@ def weights(run):
     return torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
 
 
-def test_a_fit_on_two_nodes_of_which_a_task_dies_goes_on_and_is_one_machine_s(folder, cluster):
+def test_a_fit_on_two_nodes_of_which_a_task_dies_goes_on_and_is_one_machine_s(
+    folder, slurm, cluster
+):
     words = ["--config", "configs/conformer.yaml", "--run.folder", "runs/plain"]
     plain = subprocess.Popen(["phoneme-cli", "fit", *words, "--trainer.devices", "2"])
     run = folder / "runs/large"
-    job = subprocess.Popen(SBATCH)
     try:
-        until = time.monotonic() + 60
-        while not (run / "checkpoints/last.ckpt").exists():
-            assert job.poll() is None, next(folder.glob("*.log")).read_text()
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        nodes = cluster.run("squeue", "-h", "-o", "%D %N").split()
+        job = cluster.run(*SBATCH).strip()
+        slurm.wait_until((run / "checkpoints/last.ckpt").exists)
+        assert cluster.run("squeue", "-h", "-o", "%D %N").split() == ["2", "n[1-2]"]
         [second] = cluster._processes("SLURM_PROCID=1")
         os.kill(second, signal.SIGKILL)
-        assert job.wait(timeout=30)
+        slurm.wait_until(lambda: state(cluster, job) == "FAILED")
     finally:
-        job.kill()
-        job.wait()
         plain.wait(timeout=60)
-    assert nodes == ["2", "n[1-2]"]
-    assert not cluster._processes("SLURM_JOB_NUM_NODES=2")
+    assert not cluster._processes(f"SLURM_JOB_ID={job}")
     assert read_outcome(run) is None
 
-    subprocess.run(SBATCH, check=True, timeout=60)
+    job = cluster.run(*SBATCH).strip()
+    slurm.wait_until(lambda: state(cluster, job) not in ("PENDING", "RUNNING", "COMPLETING"))
+    assert state(cluster, job) == "COMPLETED", Path(f"slurm-{job}.out").read_text()
     outcome = read_outcome(run)
     assert (outcome.state, outcome.step) == ("completed", 60)
     assert sorted(path.name for path in run.parent.iterdir()) == ["large", "plain"]
