@@ -85,6 +85,9 @@ def test_a_fit_on_two_nodes_of_which_a_task_dies_goes_on_and_is_one_machine_s(
     words = ["--config", "configs/conformer.yaml", "--run.folder", "runs/plain"]
     plain = subprocess.Popen(["phoneme-cli", "fit", *words, "--trainer.devices", "2"])
     run = folder / "runs/large"
+    run.mkdir(parents=True)  # as one that came to no validation has left it
+    (run / "config.yaml").touch()
+    (run / "metrics.csv").write_text("step,train/loss\n1.0,2.5\n")
     try:
         job = cluster.run(*SBATCH).strip()
         slurm.wait_until((run / "checkpoints/last.ckpt").exists)
