@@ -24,7 +24,7 @@ from phoneme_lightning.sweep.machine import list_gpus, trials_at_once
 from phoneme_lightning.sweep.records import PREEMPTED, read_records
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.screen import Screen
-from phoneme_lightning.sweep.slurm import queue_again
+from phoneme_lightning.sweep.slurm import LOGS, describe_workers, list_workers, queue_again
 
 __all__ = ["check_round", "run_round", "work"]
 
@@ -46,7 +46,11 @@ def run_round(folder: RoundFolder, round: Round) -> int:
         InputError: the playbook forbids the round, or the parser refuses a trial.
     """
     folder = folder.go_home()
-    why = (_follow if round.executor.kind == "slurm" else _drive)(folder, round)
+    if round.executor.kind == "slurm":
+        why = _follow(folder, round)
+    else:
+        _tell_of_workers(folder)
+        why = _drive(folder, round)
     if why:
         print(
             f"{why}; see phoneme-sweep leaderboard {folder.path}; go on with: "
@@ -128,6 +132,15 @@ def _follow(folder: RoundFolder, round: Round) -> str:
     ledger = _fill_queue(folder, round)
     with Screen(folder, round) as screen:
         return Follower(folder, round, ledger, screen).run()
+
+
+def _tell_of_workers(folder: RoundFolder) -> None:
+    """Say so where this machine is about to help workers in SLURM, which is easily not meant."""
+    with suppress(InputError):
+        workers = list_workers(folder) if (folder.path / LOGS).is_dir() else []
+        if any(worker.is_live for worker in workers):
+            told = describe_workers(workers)
+            print(f"{told}; trials run here too: to follow alone give --executor slurm", flush=True)
 
 
 def _drive(folder: RoundFolder, round: Round) -> str:

@@ -174,9 +174,8 @@ def submit_workers(folder: RoundFolder, round: Round, count: int) -> str:
         asked["gres"] = f"gpu:{executor.gpus}"
     options = [f"--{name}={value}" for name, value in asked.items()]
     worker = [str(Path(sys.executable).with_name("phoneme-sweep")), "worker", str(here)]
-    worker += ["--parallel", str(at_once), "--proof", _prove(here)]
-    if round.storage.url != "journal":  # --storage may have changed it
-        worker += ["--storage", round.storage.url]
+    # The round's own storage may not be the one that `run` was given.
+    worker += ["--parallel", str(at_once), "--storage", round.storage.url, "--proof", _prove(here)]
     told = _ask("sbatch", "--parsable", *options, *executor.options, str(script), *worker)
     return told.strip().split(";")[0]
 

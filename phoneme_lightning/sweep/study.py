@@ -14,7 +14,7 @@ from phoneme_lightning.sweep.ending import CONSTRAINT, Ending
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.journal_lock import JournalLock
 from phoneme_lightning.sweep.round import Round
-from phoneme_lightning.sweep.storage import open_storage
+from phoneme_lightning.sweep.storage import open_storage, show_url
 from phoneme_lightning.sweep.storage_patient import DATABASE_ERRORS, say_fault
 from phoneme_lightning.sweep.study_owner import check_owner, made_in, own
 
@@ -71,6 +71,13 @@ def _open_study(folder: RoundFolder, round: Round) -> tuple[optuna.Study, Journa
                 if not in_journal:
                     check_owner(folder, study, url)
                 return study, lock
+            if not in_journal and not made_in(folder) and folder.journal.exists():
+                raise InputError(
+                    f"the study of {round.name} is {folder.journal}, and {show_url(url)} holds "
+                    "none: leave --storage out; or, to move the study, change storage.url in "
+                    f"{folder.round} while nothing runs, and then `phoneme-sweep doctor "
+                    f"{folder.path} --rebuild-study`"
+                )
             if not has_begun:
                 study = create_study(storage, round)
                 if not in_journal:

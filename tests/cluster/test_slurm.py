@@ -131,6 +131,7 @@ def test_workers_are_submitted_again_when_all_have_died_and_trials_have_ended(pl
     read_until(driver, "completed")
     wait_for(lambda: begun(place.rounds / "died"))
     cluster.kill_node("n1")
+    cluster.run("scontrol", "update", "nodename=n1", "state=down", "reason=dead")  # sooner so
     read_until(driver, "on n1: NODE_FAIL")
     read_until(driver, "SLURM has 1 workers")
     cluster.start_node("n1")
@@ -169,6 +170,10 @@ def test_the_disk_fills_and_the_round_goes_on_once_there_is_room(place, cluster,
         # Not even the journal can be written.
         read_until(driver, "the disk of runs/rounds/full is full: workers wait for room")
         wait_for(lambda: all("No space left" in log for log in logs(folder)))
+        for log in (folder / "slurm").glob("*.log"):
+            subprocess.run(["bash", "-c", 'cat /dev/zero >>"$0" 2>/dev/null', log])
+        cluster.run("scancel", "--batch", "--signal=USR1", *list(jobs(cluster))[:1])
+        wait_for(lambda: jobs(cluster, "PENDING"))  # though it can say nothing
     finally:
         eater.kill()
         eater.wait()
@@ -208,6 +213,9 @@ def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cl
     left, _ = drivers[0].communicate(timeout=60)
     assert "the workers go on, unless you end them" in left
     assert len(jobs(cluster)) == 2
+    helper = place.start("run", file, "--executor", "auto")
+    read_until(helper, "2 running, on n1 n2; trials run here too")
+    helper.kill()
     assert "2 workers are cancelled" in place.sweep("cancel", "twice", "--workers")
     followed, _ = drivers[1].communicate(timeout=60)
     assert "the workers were cancelled; see" in followed

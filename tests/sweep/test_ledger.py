@@ -612,6 +612,15 @@ def test_the_study_is_made_again_from_the_folder(folder, url, tmp_path):
     assert again.claim().trial == claim.trial
 
 
+def test_a_study_is_not_begun_again_in_a_database_until_it_is_moved(folder, tmp_path):
+    ledger = fill(folder)
+    elsewhere = make_round(url=f"sqlite:///{tmp_path}/study.db")
+    with pytest.raises(InputError, match=r"is .*study.journal, and .* holds none.*--rebuild-study"):
+        Ledger(folder, elsewhere)
+    rebuild_study(folder, elsewhere)
+    assert Ledger(folder, elsewhere).states() == ledger.states()
+
+
 def test_what_is_beside_a_round_in_its_storage_is_left_alone(folder, tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
     optuna.create_study(study_name="another", storage=url).ask()
