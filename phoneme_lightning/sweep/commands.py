@@ -194,6 +194,7 @@ def retry(round: str, root: Path, trials: list[str]) -> None:
     from phoneme_lightning.sweep.ledger import Ledger
 
     folder, known = _open(round, root)
+    ledger = Ledger(folder, known)  # as in `extend`
     records = {record.trial: record for record in _records(folder, known)}
     chosen = trials or [name for name, record in records.items() if record.state == "failed"]
     for trial in chosen:
@@ -203,13 +204,11 @@ def retry(round: str, root: Path, trials: list[str]) -> None:
     for trial in chosen:
         home = folder.trials / trial
         (home / "cancelled").unlink(missing_ok=True)
-        attempts = folder.attempts(trial)
-        for attempt in attempts:
-            if (attempt / "outcome.json").exists():
-                (attempt / "outcome.json").rename(attempt / "outcome.retried.json")
-        if attempts:
+        for outcome in home.glob("attempt-*/outcome.json"):
+            outcome.rename(outcome.with_name("outcome.retried.json"))
+        if attempts := folder.attempts(trial):
             folder.write_json(f"trials/{trial}/retried.json", {"attempts": len(attempts)})
-    Ledger(folder, known).requeue(chosen)
+    ledger.requeue(chosen)
     print(f"{len(chosen)} trials wait again: phoneme-sweep run {folder.path}")
 
 
@@ -224,6 +223,7 @@ def cancel(round: str, root: Path, trials: list[str], workers: bool) -> None:
         back = f"phoneme-sweep run {folder.path} --executor slurm"
         print(f"{cancel_workers(folder)} workers are cancelled; their trials go on with: {back}")
         return
+    ledger = Ledger(folder, known)
     records = {record.trial: record for record in _records(folder, known)}
     for trial in trials:
         if trial not in records or records[trial].state not in ("waiting", "interrupted"):
@@ -232,7 +232,7 @@ def cancel(round: str, root: Path, trials: list[str], workers: bool) -> None:
     for trial in trials:
         (folder.trials / trial).mkdir(exist_ok=True)
         (folder.trials / trial / "cancelled").touch()
-    Ledger(folder, known).cancel(trials)
+    ledger.cancel(trials)
     back = f"phoneme-sweep retry {folder.path} {' '.join(trials)}"
     print(f"{len(trials)} trials are cancelled; they are taken back with: {back}")
 

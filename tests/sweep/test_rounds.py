@@ -103,10 +103,15 @@ def test_extend_cancel_and_retry(place):
     assert len(table(place, "tiny")) == 6
     assert "more" in place.sweep("extend", "tiny", "--points", "3", code=2)
 
+    place.sweep("extend", "tiny", "--points", "4")
+    place.sweep("cancel", "tiny", "p003-constant-s0")
     folder.journal.unlink()
     before = folder.round.read_text(), folder.design.read_text()
     assert "is gone from" in place.sweep("extend", "tiny", "--points", "5", code=2)
     assert (folder.round.read_text(), folder.design.read_text()) == before
+    assert "is gone from" in place.sweep("retry", "tiny", "p003-constant-s0", code=2)
+    assert "is gone from" in place.sweep("cancel", "tiny", "p003-cosine-s0", code=2)
+    assert [file.parent.name for file in folder.trials.glob("*/cancelled")] == ["p003-constant-s0"]
 
 
 @pytest.fixture
