@@ -225,6 +225,9 @@ def test_the_programs_run(capsys):
         for program in fenced(page, "python"):
             if page.name == "export.md":
                 continue  # they need an export, whose own tests run the one and call the other
+            if "import ray" in program:
+                compile(program, page.name, "exec")  # the page says that it has not been run
+                continue
             exec(program, {})
             assert capsys.readouterr().out or "print" not in program
 

@@ -10,8 +10,8 @@ What it will train:
 Its folder, the truth:
     folder, opening, records, disk, repro, imports, doctor.
 Its queue, an Optuna study:
-    journal_lock, storage, storage_url, storage_patient; study, study_owner, optuna_space, ending,
-    liveness, ledger, rebuild; exploit, learn, pruning.
+    journal_lock, storage, storage_url, storage_sparing, storage_patient; study, study_owner,
+    optuna_space, ending, liveness, claim, ledger, rebuild; exploit, learn, pruning.
 Its trials, a process each:
     launch, fork, trial, attempt, memory, tracking, machine; driver, running; slurm, following.
 What it taught:

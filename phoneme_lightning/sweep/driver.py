@@ -14,11 +14,12 @@ from functools import partial
 from types import FrameType
 
 from phoneme_lightning.sweep.attempt import Ended, RunningAttempt, start_attempt
+from phoneme_lightning.sweep.claim import Claim, LostLease
 from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.disk import shortage
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.launch import Launcher
-from phoneme_lightning.sweep.ledger import Claim, Ledger, LostLease
+from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.records import PREEMPTED, TrialRecord, interruptions, read_record
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.storage import STORAGE_ERRORS
@@ -30,7 +31,7 @@ __all__ = ["Driver", "Slot", "View"]
 POLL_SECONDS = 0.05
 STORAGE_PAUSE_SECONDS = 2.0
 STORAGE_AWAY_SECONDS = 1800.0  # for which a place is held without work
-IDLE_SECONDS = 0.5
+FIRST_IDLE_SECONDS, MOST_IDLE_SECONDS = 0.5, 4.0  # before an empty queue is looked at again
 SAME_FAILURES = 3
 
 
@@ -108,6 +109,7 @@ class Driver:
         self._untold: list[Callable[[], None]] = []
         self._storage_is_down, self._down_since = False, 0.0
         self._reap_at = self._claim_at = 0.0
+        self._idle_seconds = FIRST_IDLE_SECONDS
 
     def run(self) -> None:
         """Run until nothing is left, or until stopped; the storage may come and go meanwhile."""
@@ -205,6 +207,7 @@ class Driver:
             if slot.ended is not None:
                 self._record(slot, slot.ended)
                 self.slots.remove(slot)
+                self._claim_at, self._idle_seconds = 0.0, FIRST_IDLE_SECONDS
             elif now >= slot.beat_at:
                 slot.beat_at = now + self.round.storage.beat
                 self.ledger.beat(slot.claim)
@@ -266,7 +269,8 @@ class Driver:
             except LostLease:
                 continue  # the sampler took so long that it was taken for dead
             if proposed is None:
-                self._claim_at = now + IDLE_SECONDS
+                self._claim_at = now + self._idle_seconds
+                self._idle_seconds = min(2 * self._idle_seconds, MOST_IDLE_SECONDS)
                 return True
             self._begin(*proposed)
         return False

@@ -9,13 +9,13 @@ Any number of workers may do all of this at once, and may die anywhere in it.
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from phoneme_lightning.sweep.claim import Claim, LostLease
 from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.ending import CONSTRAINT, Ending, ending_of, label_of, worst
 from phoneme_lightning.sweep.folder import RoundFolder
@@ -31,28 +31,7 @@ from phoneme_lightning.sweep.study import (
     last_attempt,
 )
 
-__all__ = ["Claim", "Ledger", "LostLease"]
-
-
-class LostLease(Exception):
-    """The trial is not this worker's any more: end its fit, and write nothing."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A trial that this worker is to run."""
-
-    number: int
-    """Its number in the study."""
-
-    trial_id: int
-    """Its number in the storage."""
-
-    trial: str
-    """Name of the round's trial."""
-
-    attempt: int
-    """Which attempt at it, from 1."""
+__all__ = ["Ledger"]
 
 
 def _newest(attempts: Attempts) -> FrozenTrial:
@@ -76,6 +55,7 @@ class Ledger:
         self._workers = folder.path / "workers"
         self._watch = Watch(self._workers, round.storage.grace, round.storage.beat)
         self._met: dict[int, float] = {}  # number -> when it was first seen to wait
+        self._taken: set[int] = set()  # claimed; whether it bears a name was not answered
 
     @cached_property
     def _alive(self) -> Alive:
@@ -130,8 +110,7 @@ class Ledger:
         met = self._met.setdefault(trial.number, time.monotonic())
         # The clocks of machines differ: nobody waits longer than the delay by his own.
         waited = time.monotonic() - met
-        is_due: bool = time.time() >= attrs.get("not_before", 0) or waited >= attrs.get("delay", 0)
-        return is_due
+        return bool(time.time() >= attrs.get("not_before", 0) or waited >= attrs.get("delay", 0))
 
     def claim(self) -> Claim | None:
         """Claim the next trial in the order of the design: so what is tried again comes first.
@@ -146,25 +125,37 @@ class Ledger:
         due = []
         for trial in trials:
             attrs = trial.user_attrs
-            if trial.state is not TrialState.WAITING or "trial" not in attrs:
+            waits = trial.state is TrialState.WAITING or trial._trial_id in self._taken
+            if not waits or "trial" not in attrs:
                 continue
             if attempts[attrs["trial"]][attrs["attempt"]] is not trial:
                 self._study.end(trial, Ending("duplicate"))
             elif self._is_due(trial):
                 due.append(trial)
         for trial in sorted(due, key=lambda one: one.user_attrs["order"]):
-            trial_id = trial._trial_id
-            try:
-                if not self._study.storage.set_trial_state_values(trial_id, TrialState.RUNNING):
-                    continue
-                self._study.set(trial_id, worker=self._alive.worker)
-            except UpdateFinishedTrialError:
+            if not self._take(trial._trial_id):
                 continue
             record = self._record(trial)
             if record.state in OPEN:
-                return Claim(trial.number, trial_id, record.trial, trial.user_attrs["attempt"])
+                attempt = trial.user_attrs["attempt"]
+                return Claim(trial.number, trial._trial_id, record.trial, attempt)
             self._study.end(trial, self._ending(record))
         return None
+
+    def _take(self, trial_id: int) -> bool:
+        """Claim a trial and sign it; say whether it is this worker's."""
+        try:
+            storage = self._study.storage
+            if trial_id not in self._taken:
+                if not storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+                    return False
+                self._taken.add(trial_id)
+            self._study.set(trial_id, worker=self._alive.worker)
+        except UpdateFinishedTrialError:
+            self._taken.discard(trial_id)
+            return False
+        self._taken.remove(trial_id)
+        return True
 
     def ask(self) -> optuna.Trial:
         """Give a new trial of the study for its sampler to fill; then `adopt` it."""

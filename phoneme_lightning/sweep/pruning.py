@@ -16,7 +16,8 @@ from phoneme_lightning.training.curves import read_metrics
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
-    from phoneme_lightning.sweep.ledger import Claim, Ledger
+    from phoneme_lightning.sweep.claim import Claim
+    from phoneme_lightning.sweep.ledger import Ledger
 
 __all__ = ["Pruner"]
 

@@ -8,6 +8,7 @@ from rich.progress import Progress
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.check import Checked, check_points
+from phoneme_lightning.sweep.claim import Claim
 from phoneme_lightning.sweep.conclusion import conclude
 from phoneme_lightning.sweep.constraints import violated
 from phoneme_lightning.sweep.design import Row, read_design
@@ -18,7 +19,7 @@ from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.following import Follower
 from phoneme_lightning.sweep.launch import Launcher, make_launcher
 from phoneme_lightning.sweep.learn import find_sources, learn
-from phoneme_lightning.sweep.ledger import Claim, Ledger
+from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.machine import list_gpus, trials_at_once
 from phoneme_lightning.sweep.records import PREEMPTED, read_records

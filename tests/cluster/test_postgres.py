@@ -14,10 +14,11 @@ from optuna.trial import TrialState
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep import storage as storage_module
 from phoneme_lightning.sweep import storage_patient
+from phoneme_lightning.sweep.claim import LostLease
 from phoneme_lightning.sweep.design import Row, write_design
 from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.ledger import Ledger, LostLease
+from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.optuna_space import round_distributions, study_trial
 from phoneme_lightning.sweep.rebuild import rebuild_study
 from phoneme_lightning.sweep.records import read_record
@@ -178,6 +179,7 @@ def break_at_each_commit(line, answer):
         line.lose(at, answer=answer)
         yield at
         if line.lost == before:
+            line.hold()  # it would break later
             return
     raise AssertionError("it has no end")
 

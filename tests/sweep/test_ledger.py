@@ -16,10 +16,11 @@ from optuna.trial import TrialState
 
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep import storage as storage_module
+from phoneme_lightning.sweep.claim import LostLease
 from phoneme_lightning.sweep.design import Row, append_design, read_design, write_design
 from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.folder import RoundFolder
-from phoneme_lightning.sweep.ledger import Ledger, LostLease
+from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.rebuild import rebuild_study
 from phoneme_lightning.sweep.records import read_record, read_records
 from phoneme_lightning.sweep.round import Budget, Goal, Objective, Retry, Round, Storage, Training
@@ -136,7 +137,7 @@ def start(target, *arguments):
 
 
 def kill(process):
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()  # does nothing where it has ended: all may be done
     process.join()
 
 
@@ -232,7 +233,7 @@ def test_no_trial_is_lost_or_done_twice_however_many_workers_die(folder):
         kill(workers[victim])
         workers[victim] = start(work, folder, round, 0.02)
     for worker in workers:  # all of them at once
-        os.kill(worker.pid, signal.SIGKILL)
+        worker.kill()
     for worker in workers:
         worker.join()
     workers = [start(work, folder, round) for _ in range(4)]

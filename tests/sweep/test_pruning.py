@@ -1,7 +1,8 @@
 import pytest
 
+from phoneme_lightning.sweep.claim import LostLease
 from phoneme_lightning.sweep.exploit import propose
-from phoneme_lightning.sweep.ledger import Ledger, LostLease
+from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.pruning import Pruner
 from phoneme_lightning.sweep.records import read_record
 from phoneme_lightning.sweep.round import Budget, Objective, Pruning, Sampler, Training

@@ -95,7 +95,7 @@ def test_the_table_tells_of_every_round():
 
 def test_the_page_s_example_and_commands_are_understood():
     page = (ROOT / "docs/rounds.md").read_text("utf-8")
-    [example] = re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)
+    storages, example = re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)
     least = {
         "goal": {"question": "?"},
         "base": ["configs/rnn.yaml"],
@@ -104,6 +104,8 @@ def test_the_page_s_example_and_commands_are_understood():
     }
     round = parse_round({**load_yaml(example, "page"), **least}, "example")
     assert {row.arm for row in design(round)} == {"SGD", "AdamW"}
+    for line in storages.splitlines():
+        assert parse_round({**load_yaml(line, "page"), **least}, "example").storage.url in line
     commands = re.findall(r"^\$ phoneme-sweep (.*)", page, re.M)
     assert len(commands) >= 8
     for command in commands:
