@@ -14,6 +14,7 @@ import multiprocessing
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from optuna.trial import TrialState
@@ -43,17 +44,34 @@ def make_round(points: int) -> Round:
     )
 
 
+def make_rows(count: int) -> list[Row]:
+    """Give the trials of such a round."""
+    return [
+        Row(f"p{point:05}-all-s0", "all", point, 0, {"lr": LEARNING_RATE.at(point / 1e6)})
+        for point in range(count)
+    ]
+
+
+def finish_next(ledger: Ledger, rows: Mapping[str, Row]) -> bool:
+    """Claim a trial and finish it, its files included; say whether there was one."""
+    if not (claim := ledger.claim()):
+        return False
+    folder, round = ledger.folder, ledger.round
+    path = folder.attempt(claim.trial, claim.attempt)
+    path.mkdir(parents=True)
+    (path / "metrics.csv").write_text(f"step,{round.objective.metric}\n1,0.5\n")
+    write_outcome(path, Outcome("completed"))
+    row = rows[claim.trial]
+    ledger.finish(claim, read_record(folder, row, round.objective, round.retry.attempts))
+    return True
+
+
 def work(folder: RoundFolder, round: Round) -> None:
     """Claim and finish trials until none waits."""
     ledger = Ledger(folder, round)
     rows = {row.trial: row for row in read_design(folder.design)}
-    while claim := ledger.claim():
-        path = folder.attempt(claim.trial, claim.attempt)
-        path.mkdir(parents=True)
-        (path / "metrics.csv").write_text(f"step,{round.objective.metric}\n1,0.5\n")
-        write_outcome(path, Outcome("completed"))
-        row = rows[claim.trial]
-        ledger.finish(claim, read_record(folder, row, round.objective, round.retry.attempts))
+    while finish_next(ledger, rows):
+        pass
 
 
 def main() -> None:
@@ -66,10 +84,7 @@ def main() -> None:
         folder = RoundFolder(Path(place) / "trivial")
         folder.trials.mkdir(parents=True)
         trivial = make_round(options.trials)
-        rows = [
-            Row(f"p{point:05}-all-s0", "all", point, 0, {"lr": LEARNING_RATE.at(point / 1e6)})
-            for point in range(options.trials)
-        ]
+        rows = make_rows(options.trials)
         write_design(folder.design, rows)
         start = time.perf_counter()
         Ledger(folder, trivial).enqueue(rows)

@@ -28,17 +28,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ledger import LEARNING_RATE, make_round
+from ledger import finish_next, make_round, make_rows
 from timing import print_table
 
-from phoneme_lightning.sweep.design import Row, write_design
+from phoneme_lightning.sweep.design import write_design
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.journal_lock import JournalLock
 from phoneme_lightning.sweep.ledger import Ledger
-from phoneme_lightning.sweep.records import read_record
-from phoneme_lightning.sweep.round import BEAT, Round, Storage
+from phoneme_lightning.sweep.round import BEAT, Storage
 from phoneme_lightning.sweep.storage import show_url
-from phoneme_lightning.training.outcome import Outcome, write_outcome
 
 __all__ = ["main", "simulate"]
 
@@ -84,19 +82,9 @@ def _server_seconds(database: str) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _work(ledger: Ledger, folder: RoundFolder, round: Round, rows: dict[str, Row]) -> None:
-    """Claim a trial and finish it, its files included."""
-    claim = ledger.claim()
-    assert claim is not None
-    path = folder.attempt(claim.trial, claim.attempt)
-    path.mkdir(parents=True)
-    (path / "metrics.csv").write_text(f"step,{round.objective.metric}\n1,0.5\n")
-    write_outcome(path, Outcome("completed"))
-    row = rows[claim.trial]
-    ledger.finish(claim, read_record(folder, row, round.objective, round.retry.attempts))
-
-
-def _cost(act: Callable[[], None], shared: Callable[[], float], journal: Path) -> dict[str, float]:
+def _cost(
+    act: Callable[[], object], shared: Callable[[], float], journal: Path
+) -> dict[str, float]:
     lines = _count_lines(journal)
     own, others = time.process_time(), shared()
     for _ in range(REPETITIONS):
@@ -121,10 +109,7 @@ def measure(url: str, trials: int) -> dict[str, float]:
         folder = RoundFolder(Path(place) / name)
         folder.trials.mkdir(parents=True)
         round = replace(make_round(trials), name=name, storage=Storage(url=url))
-        rows = [
-            Row(f"p{point:05}-all-s0", "all", point, 0, {"lr": LEARNING_RATE.at(point / 1e6)})
-            for point in range(trials)
-        ]
+        rows = make_rows(trials)
         write_design(folder.design, rows)
         start = time.perf_counter()
         ledger = Ledger(folder, round)
@@ -134,7 +119,7 @@ def measure(url: str, trials: int) -> dict[str, float]:
         assert claim is not None
         beat = _cost(partial(ledger.beat, claim), shared, folder.journal)
         named = {row.trial: row for row in rows}
-        trial = _cost(partial(_work, ledger, folder, round, named), shared, folder.journal)
+        trial = _cost(partial(finish_next, ledger, named), shared, folder.journal)
         start = time.process_time()
         Ledger(folder, round).states()
         opened, lines = time.process_time() - start, _count_lines(folder.journal)

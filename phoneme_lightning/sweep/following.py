@@ -17,7 +17,7 @@ from phoneme_lightning.sweep.design import read_design
 from phoneme_lightning.sweep.disk import shortage
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.ledger import Ledger
-from phoneme_lightning.sweep.records import read_record
+from phoneme_lightning.sweep.records import OPEN, read_record
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.screen import Screen
 from phoneme_lightning.sweep.slurm import (
@@ -39,8 +39,6 @@ QUEUE_SECONDS = 5.0
 """SLURM's controller serves all users of a cluster."""
 
 FULL_BYTES = 2**20
-
-ENDED = ("completed", "pruned", "infeasible", "failed", "cancelled")
 
 
 class Follower:
@@ -133,7 +131,7 @@ class Follower:
         return self._submit(left)
 
     def _ended_trials(self, states: dict[str, str]) -> set[str]:
-        return {trial for trial, state in states.items() if state in ENDED}
+        return {trial for trial, state in states.items() if state not in (*OPEN, "running")}
 
     def _tell(self, states: dict[str, str]) -> None:
         """Say which trials have ended since the last look."""

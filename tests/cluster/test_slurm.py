@@ -20,15 +20,6 @@ PLANTS = Path(__file__).parents[1] / "sweep/plants.py"
 AMPLE = 2 << 20  # KiB
 
 
-def wait_for(found, seconds=90):
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not (seen := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return seen
-
-
 def read_until(driver, wanted):
     """Read what a driver prints, up to a line that tells something."""
     said = ""
@@ -85,7 +76,7 @@ def test_a_node_dies_and_workers_are_preempted_and_the_table_is_a_quiet_worker_s
     folder = place.rounds / "busy"
     driver = place.start("run", file)
     try:
-        wait_for(lambda: len(jobs(cluster)) == 3 and len(begun(folder)) == 3)
+        place.wait_for(lambda: len(jobs(cluster)) == 3 and len(begun(folder)) == 3)
         (_, node), (asked, _), (requeued, _) = jobs(cluster).items()
         cluster.kill_node(node)
         cluster.run("scancel", "--batch", "--signal=USR1", asked)
@@ -125,7 +116,7 @@ def test_workers_are_submitted_again_when_all_have_died_and_trials_have_ended(pl
     lost = ["--no-requeue", "--nodelist=n1"]
     driver = place.start("run", write(place, "died", {"seconds": 0.3}, 1, options=lost))
     read_until(driver, "completed")
-    wait_for(lambda: begun(place.rounds / "died"))
+    place.wait_for(lambda: begun(place.rounds / "died"))
     cluster.kill_node("n1")
     cluster.run("scontrol", "update", "nodename=n1", "state=down", "reason=dead")  # sooner so
     read_until(driver, "on n1: NODE_FAIL")
@@ -195,9 +186,9 @@ def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cl
         drivers = [place.start("run", file) for _ in range(2)]
         began = [read_until(driver, "no workers in SLURM's queue") for driver in drivers]
         time.sleep(0.5)
-    wait_for(lambda: len(jobs(cluster)) == 2)
+    place.wait_for(lambda: len(jobs(cluster)) == 2)
     assert len({job.split("_")[0] for job in jobs(cluster)}) == 1
-    wait_for(lambda: begun(folder))
+    place.wait_for(lambda: begun(folder))
     assert "workers in SLURM's queue: 2 running, on n1" in place.sweep("status", "twice")
     drivers[0].send_signal(signal.SIGINT)
     left, _ = drivers[0].communicate(timeout=60)
@@ -225,7 +216,7 @@ def test_a_worker_gets_its_partition_and_each_of_its_trials_a_gpu(place, slurm, 
         file = write(place, "gpus", {"seconds": 0.5}, 1, gpus=2, partition="other")
         driver = place.start("run", file)
         folder = place.rounds / "gpus"
-        wait_for(lambda: len(begun(folder)) == 2)
+        place.wait_for(lambda: len(begun(folder)) == 2)
         [asked] = cluster.run("squeue", "-h", "-o", "%P %b %C %N").splitlines()
         assert asked == "other gres:gpu:2 2 n2"
         pids = [
@@ -242,7 +233,7 @@ def test_a_worker_gets_its_partition_and_each_of_its_trials_a_gpu(place, slurm, 
 def test_a_node_that_does_not_see_the_round_is_named(place, cluster):
     cluster.kill_node("n4")
     cluster.start_node("n4", without=place.path)
-    wait_for(lambda: cluster.node_states()["n4"] == "idle")
+    place.wait_for(lambda: cluster.node_states()["n4"] == "idle")
     file = write(place, "unseen", {}, options=["--nodelist=n4"])
     said = place.sweep("run", file, code=1)
     assert f"n4 does not see {place.rounds}/unseen" in said

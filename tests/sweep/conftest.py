@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,15 @@ class Place:
         file = self.path / f"sweeps/{name}.yaml"
         file.write_text(text)
         return f"sweeps/{name}.yaml"
+
+    @staticmethod
+    def wait_for(found: Callable[[], object], seconds: float = 90) -> object:
+        """Wait until something is so, and give what was found."""
+        deadline = time.monotonic() + seconds
+        while not (seen := found()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return seen
 
     def start(self, *words: str, **options: object) -> "subprocess.Popen[str]":
         """Start phoneme-sweep here."""

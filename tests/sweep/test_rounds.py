@@ -32,15 +32,6 @@ def outcomes(folder):
     }
 
 
-def wait_for(found, seconds=60):
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not (seen := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return seen
-
-
 def test_a_round_from_its_file_to_its_leaderboard(place):
     said = place.sweep("run", place.write("tiny"))
     folder = place.rounds / "tiny"
@@ -126,7 +117,7 @@ def slow(place):
 def test_ctrl_c_once_finishes_what_runs_and_twice_stops_now(place, slow):
     folder = place.rounds / "slow"
     driver = place.start("run", slow)
-    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
+    place.wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
     driver.send_signal(signal.SIGINT)
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 1, said
@@ -134,7 +125,7 @@ def test_ctrl_c_once_finishes_what_runs_and_twice_stops_now(place, slow):
     assert sorted(outcomes(folder).values()) == [1, 1]
 
     driver = place.start("run", slow)
-    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 4)
+    place.wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 4)
     driver.send_signal(signal.SIGINT)
     time.sleep(0.3)
     driver.send_signal(signal.SIGINT)
@@ -147,7 +138,7 @@ def test_ctrl_c_once_finishes_what_runs_and_twice_stops_now(place, slow):
 def test_a_driver_that_is_told_to_end_ends_and_concludes_nothing(place, slow):
     folder = place.rounds / "slow"
     driver = place.start("run", slow)
-    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
+    place.wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
     driver.send_signal(signal.SIGTERM)
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 1, said
@@ -162,7 +153,7 @@ def test_a_running_trial_that_is_cancelled_ends_and_can_be_taken_back(place, slo
     driver = place.start("run", slow)
     trial = "p000-constant-s0"
     attempt = folder / "trials" / trial / "attempt-1"
-    wait_for(lambda: (attempt / "checkpoints/last.ckpt").exists())
+    place.wait_for(lambda: (attempt / "checkpoints/last.ckpt").exists())
     running = json.loads((attempt / "attempt.json").read_text())["pid"]
     os.kill(running, signal.SIGSTOP)  # on a crowded machine it would end before it is cancelled
     place.sweep("cancel", "slow", trial)
@@ -184,7 +175,7 @@ def test_a_folder_that_is_deleted_under_a_running_trial_costs_that_attempt(place
     folder = place.rounds / "slow"
     driver = place.start("run", slow)
     trial = folder / "trials" / "p000-cosine-s0"
-    wait_for(lambda: (trial / "attempt-1/metrics.csv").exists())
+    place.wait_for(lambda: (trial / "attempt-1/metrics.csv").exists())
     shutil.rmtree(trial, ignore_errors=True)
     said, _ = driver.communicate(timeout=120)
     assert driver.returncode == 0, said
@@ -195,7 +186,7 @@ def test_a_folder_that_is_deleted_under_a_running_trial_costs_that_attempt(place
 def test_a_driver_that_was_frozen_gives_up_what_another_took_over(place, slow):
     folder = place.rounds / "slow"
     frozen = place.start("run", slow)
-    wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
+    place.wait_for(lambda: len(list(folder.glob("trials/*/attempt-1/metrics.csv"))) == 2)
     facts = [json.loads(file.read_text()) for file in folder.glob("trials/*/*/attempt.json")]
     trials = [fact["pid"] for fact in facts]
     for process in (frozen.pid, *trials):
@@ -304,9 +295,9 @@ def test_faults_are_told_apart(place):
 def test_a_storage_that_goes_away_and_comes_back_costs_nothing(place, slow):
     folder = RoundFolder(place.rounds / "slow")
     driver = place.start("run", slow)
-    wait_for(lambda: len(list(folder.trials.glob("*/attempt-1/metrics.csv"))) == 2)
+    place.wait_for(lambda: len(list(folder.trials.glob("*/attempt-1/metrics.csv"))) == 2)
     folder.journal.rename(place.path / "elsewhere")
-    wait_for(lambda: len(list(folder.trials.glob("*/attempt-1/outcome.json"))) == 2)
+    place.wait_for(lambda: len(list(folder.trials.glob("*/attempt-1/outcome.json"))) == 2)
     time.sleep(1)
     (place.path / "elsewhere").rename(folder.journal)
     said, _ = driver.communicate(timeout=120)

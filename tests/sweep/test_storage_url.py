@@ -26,7 +26,7 @@ WITHOUT = [
     "journal",
     "sqlite:////home/me:you/a@b.db",
     "postgresql://me@host:5432/studies?sslmode=require",
-    "postgresql:///studies?host=/tmp/sockets&passfile=/home/me/.pgpass",
+    "postgresql:///studies?host=/run/postgresql&passfile=/home/me/.pgpass",
     "env:PHONEME_STORAGE",
     "file:~/.phoneme-storage",
 ]
