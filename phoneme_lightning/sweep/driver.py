@@ -108,7 +108,8 @@ class Driver:
         self._first: list[str | None] = []
         self._untold: list[Callable[[], None]] = []
         self._storage_is_down, self._down_since = False, 0.0
-        self._reap_at = self._claim_at = 0.0
+        self._claim_at = 0.0
+        self._duty = self.ledger.duty()
         self._idle_seconds = FIRST_IDLE_SECONDS
 
     def run(self) -> None:
@@ -186,8 +187,7 @@ class Driver:
         limit = self.round.budget.total_time
         if limit is not None and now - self.started > limit:
             self.stop(f"budget.total_time, {limit}, is over")
-        if now >= self._reap_at:
-            self._reap_at = now + self.round.storage.beat / 2
+        if self._duty.is_due():
             for message in self.ledger.reap():
                 self.view.say(message)
         queue_is_empty = not self.stops and now >= self._claim_at and self._fill(now)

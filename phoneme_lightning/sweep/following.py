@@ -60,7 +60,8 @@ class Follower:
         self._failed: set[str] = set()
         self._queue = ""
         self._fault = ""  # the last that was said
-        self._reap_at = self._queue_at = 0.0
+        self._queue_at = 0.0
+        self._duty = ledger.duty()
         self._began = time.monotonic()
 
     def run(self) -> str:
@@ -99,8 +100,7 @@ class Follower:
     def _turn(self) -> str | None:
         """Look once; give why to end, empty where all is done, None to go on."""
         now = time.monotonic()
-        if now >= self._reap_at:
-            self._reap_at = now + self.round.storage.beat
+        if self._duty.is_due():
             for line in self.ledger.reap():
                 self.screen.say(line)
         states = self.ledger.states()

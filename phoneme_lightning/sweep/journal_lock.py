@@ -3,14 +3,36 @@
 import errno
 import fcntl
 import os
+import tempfile
 import weakref
 from pathlib import Path
 
 from optuna.storages.journal._file import BaseJournalFileLock
 
-__all__ = ["JournalLock"]
+from phoneme_lightning.errors import InputError
 
+__all__ = ["JournalLock", "check_locks"]
+
+NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP
 TAIL = 1 << 20  # bytes; a line of the journal is far shorter
+
+
+def check_locks(folder: Path) -> None:
+    """Make sure that a journal can be kept in a folder.
+
+    Raises:
+        InputError: its disk knows no locks.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise InputError(
+                    f"storage.url is journal, but the disk of {folder.parent} knows no locks: keep "
+                    "the study in a database (--storage URL), or mount the disk with flock"
+                ) from None
+            raise
 
 
 class JournalLock(BaseJournalFileLock):

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from phoneme_lightning.sweep.claim import Claim, LostLease
 from phoneme_lightning.sweep.design import Row, read_design
+from phoneme_lightning.sweep.duty import Duty
 from phoneme_lightning.sweep.ending import CONSTRAINT, Ending, ending_of, label_of, worst
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.liveness import Alive, Watch
@@ -266,6 +267,11 @@ class Ledger:
             values = [one.value for one in trials if one.value is not None]
             bad = worst(values, self.round.objective)
         return ending_of(record, self.round.objective, bad)
+
+    def duty(self) -> Duty:
+        """Give whose turn it is to `reap`, for one of the round's workers."""
+        storage = self.round.storage
+        return Duty(self._workers, storage.beat / 2, storage.grace / 2)
 
     def reap(self) -> list[str]:
         """End the trials of dead workers, and let wait again whatever is still to be run.

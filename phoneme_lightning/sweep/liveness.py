@@ -7,6 +7,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["Alive", "Watch"]
@@ -25,7 +26,8 @@ class Alive:
         """Name of this worker."""
         file = os.open(folder / f"{self.worker}.lock", os.O_WRONLY | os.O_CREAT, 0o644)
         weakref.finalize(self, os.close, file)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # a disk that knows no locks: its beats must do
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 class Watch:

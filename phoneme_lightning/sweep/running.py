@@ -17,6 +17,7 @@ from phoneme_lightning.sweep.driver import Driver, Slot
 from phoneme_lightning.sweep.exploit import check_exploit, propose
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.following import Follower
+from phoneme_lightning.sweep.journal_lock import check_locks
 from phoneme_lightning.sweep.launch import Launcher, make_launcher
 from phoneme_lightning.sweep.learn import find_sources, learn
 from phoneme_lightning.sweep.ledger import Ledger
@@ -86,7 +87,8 @@ def check_round(folder: RoundFolder, round: Round) -> None:
     """Look a new round over before it begins: by the playbook, then point by point.
 
     Raises:
-        InputError: the playbook forbids it, or phoneme-cli would refuse a trial.
+        InputError: the playbook forbids it, its disk knows no locks, or phoneme-cli would refuse
+            a trial.
     """
     objections = lint(round, folder.base_configs())
     for objection in objections:
@@ -101,6 +103,8 @@ def check_round(folder: RoundFolder, round: Round) -> None:
     if round.phase == "exploit":
         check_exploit(round)
         find_sources(round, folder.path.parent)
+    if round.storage.url == "journal":
+        check_locks(folder.path)
     if round.executor.kind != "slurm":
         _launcher(round)  # warms up meanwhile
     _check(folder, round)

@@ -292,6 +292,24 @@ def test_faults_are_told_apart(place):
     }
 
 
+# No such disk can be had here.
+WITHOUT_LOCKS = """
+import errno, fcntl
+def flock(file, how):
+    raise OSError(errno.ENOSYS, "Function not implemented")
+fcntl.flock = flock
+"""
+
+
+def test_a_disk_without_locks_needs_a_database(place):
+    (place.path / "sitecustomize.py").write_text(WITHOUT_LOCKS)
+    said = place.sweep("run", place.write("unlocked", budget=TWO_POINTS), code=2)
+    assert "storage.url is journal, but the disk of " in said
+    database = f"sqlite:///{place.path}/study.db"
+    place.sweep("run", "sweeps/unlocked.yaml", "--storage", database)
+    assert set(outcomes(place.rounds / "unlocked").values()) == {1}
+
+
 def test_a_storage_that_goes_away_and_comes_back_costs_nothing(place, slow):
     folder = RoundFolder(place.rounds / "slow")
     driver = place.start("run", slow)
