@@ -1,22 +1,25 @@
 """Show how many workers a round's queue can serve: measured first, then simulated.
 
 Measured, in a temporary folder or database, by one worker who does nothing else, for a trial (its
-claim and its end) and for a sign of life:
+claim and its end), for a sign of life, and for a look for dead workers while 200 trials run:
 
 own      the worker's own CPU time: it reads what waits, and decides
 shared   the time for which it keeps others out: that of the journal's lock, or the CPU time of
          the processes of PostgreSQL that serve the database, which must be on this machine
 lines    that it writes into a journal, each of which every other worker reads
 
-Simulated: workers that train for so long a trial, and give a sign of life every 30 s. Who needs the
-shared part waits for one of its lanes: the journal has one, a server here as many as cores. What is
-told is the share of their time in which workers train.
+Simulated: workers that train for so long a trial, give a sign of life every 30 s, and of whom one
+looks for dead ones every 15 s. A claim reads all trials that run, as a look does twice. Who needs
+the shared part waits for one of its lanes: the journal has one, a server here as many as cores.
+What is told is the share of their time in which workers train. A disk that machines share takes
+longer to write than the one that is measured: `--disk-ms` is assumed for each line on it.
 
-    python benchmarks/scaling.py [--storage env:STUDY] [--trials 1000 10000]
+    python benchmarks/scaling.py [--storage env:STUDY] [--trials 1000 10000] [--disk-ms 10]
 """
 
 import argparse
 import heapq
+import itertools
 import json
 import os
 import random
@@ -43,6 +46,9 @@ __all__ = ["main", "simulate"]
 REPETITIONS = 50
 WORKERS = (10, 100, 1_000, 10_000)
 TRIAL_SECONDS = (60, 600, 3_600)
+RUNNING = 200
+"""Trials that run while a look is measured."""
+
 TURNS = 3
 """Trials of a worker that are simulated."""
 
@@ -96,6 +102,16 @@ def _cost(
     }
 
 
+def _look(ledger: Ledger, shared: Callable[[], float]) -> dict[str, float]:
+    """Give what a look costs while so many trials run, but for what it costs while none does."""
+    cost = partial(_cost, ledger.reap, shared, ledger.folder.journal)
+    before = cost()
+    for _ in range(RUNNING):
+        ledger.claim()
+    after = cost()
+    return {key: after[key] - before[key] for key in ("own ms", "shared ms")}
+
+
 def _count_lines(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
@@ -120,6 +136,7 @@ def measure(url: str, trials: int) -> dict[str, float]:
         beat = _cost(partial(ledger.beat, claim), shared, folder.journal)
         named = {row.trial: row for row in rows}
         trial = _cost(partial(finish_next, ledger, named), shared, folder.journal)
+        look = _look(ledger, shared)
         start = time.process_time()
         Ledger(folder, round).states()
         opened, lines = time.process_time() - start, _count_lines(folder.journal)
@@ -127,6 +144,7 @@ def measure(url: str, trials: int) -> dict[str, float]:
             "enqueue s": enqueued,
             **{f"trial {key}": value for key, value in trial.items()},
             **{f"beat {key}": value for key, value in beat.items()},
+            **{f"look {key}": value for key, value in look.items()},
             "line us": 1e6 * opened / lines if lines else 0.0,
         }
     return {key: round_to(value) for key, value in told.items()}
@@ -149,8 +167,12 @@ def simulate(workers: int, trial_seconds: float, cost: dict[str, float], lanes: 
     draw = random.Random(0)
     beats = trial_seconds / BEAT
     heard = workers * (cost["trial lines"] + beats * cost["beat lines"]) * cost["line us"] / 1e6
-    own = (cost["trial own ms"] + beats * cost["beat own ms"]) / 1000 + heard
+    read_own, read_shared = (
+        max(cost[f"look {part} ms"], 0) / 2 * workers / RUNNING for part in ("own", "shared")
+    )
+    own = (cost["trial own ms"] + read_own + beats * cost["beat own ms"]) / 1000 + heard
     free = [0.0] * lanes
+    look_at = 0.0
     # (when, worker, turn, what is left of the fit); below 0: it has no trial yet, 0: it has ended.
     events = [(draw.uniform(0, 60), worker, 0, -1.0) for worker in range(workers)]
     began = [when for when, *_ in events]
@@ -158,7 +180,12 @@ def simulate(workers: int, trial_seconds: float, cost: dict[str, float], lanes: 
     heapq.heapify(events)
     while events:
         now, worker, turn, left = heapq.heappop(events)
+        while look_at <= now:
+            looked = max(look_at, heapq.heappop(free)) + 2 * read_shared / 1000
+            heapq.heappush(free, looked)
+            look_at = max(look_at + BEAT / 2, looked)
         lasts = cost["beat shared ms"] if left > 0 else cost["trial shared ms"] / 2
+        lasts += read_shared if left < 0 else 0
         served = max(now, heapq.heappop(free)) + lasts / 1000
         heapq.heappush(free, served)
         if left == 0:
@@ -181,6 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--storage", nargs="*", default=[], help="databases, beside the journal")
     parser.add_argument("--trials", nargs="+", type=int, default=[1_000, 10_000])
+    parser.add_argument("--disk-ms", type=float, default=10, help="(default: %(default)s)")
     options = parser.parse_args()
     rows, shares = [], []
     for url in ("journal", *options.storage):
@@ -189,12 +217,19 @@ def main() -> None:
         for trials in options.trials:
             cost = measure(url, trials)
             rows.append({"storage": kind, "trials": trials, **cost})
-            for seconds in TRIAL_SECONDS:
+            costs = {kind: cost}
+            if url == "journal":
+                slow = {
+                    key: cost[key] + options.disk_ms * cost[f"{key.split()[0]} lines"]
+                    for key in ("trial shared ms", "beat shared ms")
+                }
+                costs[f"journal, {options.disk_ms:g} ms a line"] = cost | slow
+            for (name, each), seconds in itertools.product(costs.items(), TRIAL_SECONDS):
                 told = {
-                    f"{count:,}": round_to(simulate(count, seconds, cost, lanes))
+                    f"{count:,}": round_to(simulate(count, seconds, each, lanes))
                     for count in WORKERS
                 }
-                shares.append({"storage": kind, "waiting": trials, "trial s": seconds, **told})
+                shares.append({"storage": name, "waiting": trials, "trial s": seconds, **told})
     print_table(rows)
     print_table(shares)
     print(json.dumps({"lanes": os.cpu_count(), "rows": rows, "shares": shares}))
