@@ -25,7 +25,7 @@ test: install  ## run the tests
 
 test-cluster: install  ## test with SLURM and PostgreSQL, which Debian or Ubuntu installs first
 	tests/cluster/install.sh
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest tests/cluster -n auto --maxprocesses 3 --dist worksteal
 
 lint: install  ## check style and format
 	$(BIN)/ruff check

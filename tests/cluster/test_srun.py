@@ -93,6 +93,8 @@ def test_a_fit_on_two_nodes_of_which_a_task_dies_goes_on_and_is_one_machine_s(
         slurm.wait_until((run / "checkpoints/last.ckpt").exists)
         assert cluster.run("squeue", "-h", "-o", "%D %N").split() == ["2", "n[1-2]"]
         [second] = cluster._processes("SLURM_PROCID=1")
+        [first] = {*cluster._processes("SLURM_STEP_ID=0")} - {second}
+        os.kill(first, signal.SIGSTOP)  # so that it does not notice by itself
         os.kill(second, signal.SIGKILL)
         slurm.wait_until(lambda: state(cluster, job) == "FAILED")
     finally:
