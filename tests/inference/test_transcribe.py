@@ -301,7 +301,7 @@ def test_what_is_bad_is_named_and_counted_and_the_rest_is_heard(nets, inside, ca
     said = capsys.readouterr().err
     assert "left out: nowhere.wav is not there" in said
     assert f"left out: long.wav would become long as {inside} does: give them apart" in said
-    assert "1 recordings, " in said
+    assert "1 recording, " in said
     assert said.rstrip().endswith("; 2 left out")
     assert Path("transcripts/long.TextGrid").exists()
 
@@ -360,6 +360,7 @@ def test_what_is_missing_is_told_by_name(words, said, nets, inside):
         Path("export/model.safetensors").touch()
     with pytest.raises(InputError, match=re.escape(said)):
         transcribe([meant.get(word, word) for word in words])
+    assert not Path("transcripts").exists()
 
 
 def test_standard_output_takes_one_format_and_no_picture(nets):
