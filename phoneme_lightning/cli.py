@@ -217,6 +217,8 @@ class PhonemeCLI(LightningCLI):
             )
         given = options.callbacks or []
         options.callbacks = [*(given if isinstance(given, list) else [given]), *callbacks]
+        given = options.plugins or []
+        options.plugins = [*(given if isinstance(given, list) else [given]), *self.ranks.plugins]
         given = options.logger if isinstance(options.logger, list) else [options.logger]
         loggers += [logger for logger in given if not isinstance(logger, bool | None)]
         kwargs |= {"logger": loggers or False, "default_root_dir": str(self.folder)}

@@ -10,7 +10,9 @@ from typing import NoReturn
 
 __all__ = ["CommandParser", "InputError", "redact", "run_command"]
 
-PASSWORD = re.compile(r"(://[^\s/:@]*:)\S+(?=@)|([?&](?:ssl)?password=)[^\s&]+", re.IGNORECASE)
+PASSWORD = re.compile(
+    r"(://[^\s/:@]*:)\S+(?=@)|([?&](?:ssl)?pass(?:word|wd)=)[^\s&]+", re.IGNORECASE
+)
 
 
 def redact(text: str) -> str:

@@ -104,10 +104,8 @@ def transcribe(
                     progress.next()
                     progress.heard += 1
     spent = time.perf_counter() - begun
-    said = (
-        f"{progress.heard} recording{'s' * (progress.heard != 1)}, {heard:,.1f} s of sound in {spent:.1f} s: "
-        f"{heard / spent:.0f} times real time"
-    )
+    count = "1 recording" if progress.heard == 1 else f"{progress.heard} recordings"
+    said = f"{count}, {heard:,.1f} s of sound in {spent:.1f} s: {heard / spent:.0f} times real time"
     if progress.there:
         said += f"; {progress.there} there already"
     if progress.left_out:

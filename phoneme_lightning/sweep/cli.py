@@ -116,6 +116,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="leave at once if ROUND, a folder, lacks this file: it is another machine's copy",
     )
+    worker.add_argument(
+        "--until",
+        type=float,
+        metavar="SECONDS",
+        help="begin no trial after this time, in seconds since 1970, in place of budget.total_time",
+    )
 
     status = on_round("status", "Show how a round stands.")
     status.add_argument("--watch", action="store_true", help="and keep showing it")

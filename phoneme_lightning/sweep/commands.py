@@ -43,9 +43,7 @@ def run(file: Path, parallel: int | None, executor: str | None, **how: Any) -> i
     return run_round(folder, _with_parallel(round, parallel))
 
 
-def worker(
-    round: str, root: Path, parallel: int | None, storage: str | None, proof: str | None
-) -> int:
+def worker(round: str, root: Path, proof: str | None, until: float | None, **how: Any) -> int:
     from phoneme_lightning.sweep.slurm import begin_work
 
     begin_work(Path(round), proof)  # what follows takes a while to load
@@ -53,7 +51,8 @@ def worker(
     from phoneme_lightning.sweep.running import work
 
     folder, known = _open(round, root)
-    return work(folder, _with_parallel(with_storage(known, storage), parallel))
+    known = _with_parallel(with_storage(known, how["storage"]), how["parallel"])
+    return work(folder, known, until)
 
 
 def _with_parallel(round: Round, parallel: int | None) -> Round:

@@ -26,13 +26,16 @@ from phoneme_lightning.sweep.storage import STORAGE_ERRORS
 from phoneme_lightning.sweep.storage_patient import say_fault
 from phoneme_lightning.training.outcome import Outcome, write_outcome
 
-__all__ = ["Driver", "Slot", "View"]
+__all__ = ["TIME_IS_OVER", "Driver", "Slot", "View"]
 
 POLL_SECONDS = 0.05
 STORAGE_PAUSE_SECONDS = 2.0
 STORAGE_AWAY_SECONDS = 1800.0  # for which a place is held without work
 FIRST_IDLE_SECONDS, MOST_IDLE_SECONDS = 0.5, 4.0  # before an empty queue is looked at again
 SAME_FAILURES = 3
+
+TIME_IS_OVER = "budget.total_time is over"
+"""Why a driver stops that was given so much time."""
 
 
 class View:
@@ -186,10 +189,11 @@ class Driver:
             self._look(slot, now)
         limit = self.round.budget.total_time
         if limit is not None and now - self.started > limit:
-            self.stop(f"budget.total_time, {limit}, is over")
+            self.stop(TIME_IS_OVER)
         if self._duty.is_due():
             for message in self.ledger.reap():
                 self.view.say(message)
+            self._duty.looked()
         queue_is_empty = not self.stops and now >= self._claim_at and self._fill(now)
         if self.slots:
             return False

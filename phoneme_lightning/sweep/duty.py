@@ -8,6 +8,7 @@ import fcntl
 import os
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["Duty"]
@@ -17,8 +18,8 @@ class Duty:
     """Whether it is this process's turn to look for dead workers.
 
     Whoever holds a lock looks, and leaves a trace on it. Where the trace grows old all others look
-    too, now and then: he may be frozen, or dead on a machine whose locks nobody frees, and some
-    disks know no locks.
+    too, now and then: he may be frozen, or cut off from the storage, or dead on a machine whose
+    locks nobody frees, and some disks know no locks.
 
     Args:
         folder: of the lock; the same for all workers.
@@ -30,6 +31,7 @@ class Duty:
         self._path = folder / "duty.lock"
         self._seconds, self._relief_seconds = seconds, relief_seconds
         self._file: int | None = None
+        self._is_mine = False
         self._trace = 0  # when the file changed, by the clock of its disk
         self._ask_at, self._seen_at = 0.0, time.monotonic()
 
@@ -40,7 +42,8 @@ class Duty:
             return False
         self._ask_at = now + self._seconds
         try:
-            if self._is_on_duty():
+            self._is_mine = self._is_on_duty()
+            if self._is_mine:
                 return True
             trace = os.stat(self._path).st_mtime_ns
         except OSError:
@@ -52,6 +55,12 @@ class Duty:
         self._seen_at = now
         return True
 
+    def looked(self) -> None:
+        """Leave a trace of a look that went well."""
+        if self._is_mine and self._file is not None:
+            with suppress(OSError):
+                os.utime(self._file)
+
     def _is_on_duty(self) -> bool:
         if self._file is None:
             self._path.parent.mkdir(exist_ok=True)
@@ -61,5 +70,4 @@ class Duty:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        os.utime(self._file)
         return True

@@ -15,6 +15,7 @@ from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.attempt import last_lines
 from phoneme_lightning.sweep.design import read_design
 from phoneme_lightning.sweep.disk import shortage
+from phoneme_lightning.sweep.driver import TIME_IS_OVER
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.records import OPEN, read_record
@@ -57,12 +58,13 @@ class Follower:
         self._ended = self._ended_trials(ledger.states())
         self._ended_before: int | None = None  # when workers were last submitted
         self._arrays: set[str] = set()  # that it follows
-        self._failed: set[str] = set()
+        self._told: set[str] = set()  # workers of which something was said
         self._queue = ""
         self._fault = ""  # the last that was said
         self._queue_at = 0.0
-        self._duty = ledger.duty()
-        self._began = time.monotonic()
+        self._has_answered = False  # SLURM
+        limit = round.budget.total_time
+        self._until = None if limit is None else time.time() + limit
 
     def run(self) -> str:
         """Follow until every trial has ended.
@@ -100,9 +102,6 @@ class Follower:
     def _turn(self) -> str | None:
         """Look once; give why to end, empty where all is done, None to go on."""
         now = time.monotonic()
-        if self._duty.is_due():
-            for line in self.ledger.reap():
-                self.screen.say(line)
         states = self.ledger.states()
         self._tell(states)
         left = max(len(self._rows), self.screen.watch.planned()) - len(self._ended)
@@ -114,10 +113,11 @@ class Follower:
         try:
             workers = list_workers(self.folder)
         except InputError as error:
-            if self._ended_before is None and left:
+            if left and not self._has_answered:
                 raise
             self._complain(f"{error}: it is asked again")
             return None if left else ""
+        self._has_answered = True
         self._complain(self._full_disk())
         self._look_at(workers)
         if not left:
@@ -128,7 +128,13 @@ class Follower:
             return None
         if any(worker.array in self._arrays and worker.is_cancelled for worker in workers):
             return "the workers were cancelled"
-        return self._submit(left)
+        try:
+            return self._submit(left)
+        except InputError as error:
+            if not self._arrays:
+                raise
+            self._complain(f"{error}: it is asked again")
+            return None
 
     def _ended_trials(self, states: dict[str, str]) -> set[str]:
         return {trial for trial, state in states.items() if state not in (*OPEN, "running")}
@@ -152,12 +158,17 @@ class Follower:
             self.screen.say(told)
         self._arrays |= {worker.array for worker in workers if worker.is_live}
         for worker in workers:
-            if worker.has_failed and worker.array in self._arrays:
-                if worker.job not in self._failed:
+            if (worker.has_failed or worker.is_held) and worker.array in self._arrays:
+                if worker.job not in self._told:
                     self.screen.say(self._describe(worker))
-                self._failed.add(worker.job)
+                self._told.add(worker.job)
 
     def _describe(self, worker: SlurmWorker) -> str:
+        if worker.is_held:
+            return (
+                f"worker {worker.job} is held ({worker.reason}): let it go by `scontrol release "
+                f"{worker.job}`, or end all by `phoneme-sweep cancel {self.folder.path} --workers`"
+            )
         log = self.folder.path / LOGS / f"{worker.job}.log"
         told = f"worker {worker.job} on {worker.node or 'no node'}: {worker.state}"
         if not log.exists():
@@ -171,9 +182,8 @@ class Follower:
 
     def _submit(self, left: int) -> str | None:
         """Submit workers; give why not."""
-        limit = self.round.budget.total_time
-        if limit is not None and time.monotonic() - self._began > limit:
-            return f"budget.total_time, {limit}, is over"
+        if self._until is not None and time.time() > self._until:
+            return TIME_IS_OVER
         if short := shortage(self.folder):
             return short
         if self._ended_before == len(self._ended):
@@ -182,7 +192,7 @@ class Follower:
         with FileLock(self.folder.path / ".slurm.lock"):
             if any(worker.is_live for worker in list_workers(self.folder)):
                 return None  # another driver was quicker
-            array = submit_workers(self.folder, self.round, count)
+            array = submit_workers(self.folder, self.round, count, self._until)
         self._ended_before = len(self._ended)
         self._arrays.add(array)
         self.screen.say(f"SLURM has {count} workers of this round in its queue: array job {array}")

@@ -17,8 +17,13 @@ NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP
 TAIL = 1 << 20  # bytes; a line of the journal is far shorter
 
 
-def check_locks(folder: Path) -> None:
-    """Make sure that a journal can be kept in a folder.
+def check_locks(folder: Path, for_journal: bool) -> None:
+    """Make sure that a round can be kept in a folder.
+
+    Args:
+        folder: on the disk in question.
+        for_journal: whether its study is to be a journal, which takes a disk that knows flock.
+            Otherwise one will do that at least says so: filelock makes files its locks there.
 
     Raises:
         InputError: its disk knows no locks.
@@ -27,12 +32,16 @@ def check_locks(folder: Path) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in NO_LOCKS:
-                raise InputError(
-                    f"storage.url is journal, but the disk of {folder.parent} knows no locks: keep "
-                    "the study in a database (--storage URL), or mount the disk with flock"
-                ) from None
-            raise
+            if error.errno not in NO_LOCKS:
+                raise
+            can_do_without = error.errno == errno.ENOSYS
+            if can_do_without and not for_journal:
+                return
+            otherwise = ", or keep the study in a database (--storage URL)" * can_do_without
+            raise InputError(
+                f"the disk of {folder} knows no locks ({error.strerror}): mount it with flock"
+                f"{otherwise}"
+            ) from None
 
 
 class JournalLock(BaseJournalFileLock):

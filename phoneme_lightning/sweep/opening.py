@@ -15,6 +15,7 @@ from phoneme_lightning.corpora.choose import choose_store
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.design import Row, append_design, design, read_design
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder, write_atomically
+from phoneme_lightning.sweep.journal_lock import check_locks
 from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_check import check_round
@@ -63,7 +64,7 @@ def open_round(
 
     Raises:
         InputError: the file differs from the folder in more than points, parallel, executor and
-            time limits; or a base config is missing.
+            time limits; a base config is missing; or the disk knows no locks.
     """
     if (Path(file) / "round.yaml").is_file():
         folder = RoundFolder(file)
@@ -73,6 +74,7 @@ def open_round(
         wanted = make_quick(wanted)
     configs = [_find_config(config, Path(file)) for config in wanted.base]
     root.mkdir(parents=True, exist_ok=True)
+    check_locks(root, for_journal=wanted.storage.url == "journal")
     with FileLock(root / f".{wanted.name}.lock"):
         folder = RoundFolder(root / wanted.name)
         while folder.round.is_file():

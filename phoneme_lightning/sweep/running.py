@@ -1,7 +1,9 @@
 """`phoneme-sweep run` and `worker`, from a round's folder to its leaderboard."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from rich.console import Console
 from rich.progress import Progress
@@ -13,11 +15,11 @@ from phoneme_lightning.sweep.conclusion import conclude
 from phoneme_lightning.sweep.constraints import violated
 from phoneme_lightning.sweep.design import Row, read_design
 from phoneme_lightning.sweep.disk import prune_checkpoints
-from phoneme_lightning.sweep.driver import Driver, Slot
+from phoneme_lightning.sweep.driver import TIME_IS_OVER, Driver, Slot
+from phoneme_lightning.sweep.duration import Duration
 from phoneme_lightning.sweep.exploit import check_exploit, propose
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.following import Follower
-from phoneme_lightning.sweep.journal_lock import check_locks
 from phoneme_lightning.sweep.launch import Launcher, make_launcher
 from phoneme_lightning.sweep.learn import find_sources, learn
 from phoneme_lightning.sweep.ledger import Ledger
@@ -62,14 +64,23 @@ def run_round(folder: RoundFolder, round: Round) -> int:
     return conclude(folder, round)
 
 
-def work(folder: RoundFolder, round: Round) -> int:
+def work(folder: RoundFolder, round: Round, until: float | None = None) -> int:
     """Help to run a round that another driver has begun; leave its conclusion to that one.
 
     Where SLURM wants its place, it waits in SLURM's queue for its next turn.
 
+    Args:
+        folder: of the round.
+        round: what it is.
+        until: when to begin no further trial, in seconds since 1970; if None, once
+            `budget.total_time` of this worker's own is over.
+
     Returns:
         The exit code, as for `run_round`; 0 for that.
     """
+    if until is not None:
+        left = Duration(f"{max(until - time.time(), 0):.0f}s")
+        round = replace(round, budget=replace(round.budget, total_time=left))
     why = _drive(folder.go_home(), round)
     if why == PREEMPTED:
         with suppress(OSError):  # of a log on a full disk
@@ -80,15 +91,14 @@ def work(folder: RoundFolder, round: Round) -> int:
         return 0
     if why:
         print(f"{why}; go on with: phoneme-sweep worker {folder.path}")
-    return 1 if why else 0
+    return 0 if why in ("", TIME_IS_OVER) else 1
 
 
 def check_round(folder: RoundFolder, round: Round) -> None:
     """Look a new round over before it begins: by the playbook, then point by point.
 
     Raises:
-        InputError: the playbook forbids it, its disk knows no locks, or phoneme-cli would refuse
-            a trial.
+        InputError: the playbook forbids it, or phoneme-cli would refuse a trial.
     """
     objections = lint(round, folder.base_configs())
     for objection in objections:
@@ -103,8 +113,6 @@ def check_round(folder: RoundFolder, round: Round) -> None:
     if round.phase == "exploit":
         check_exploit(round)
         find_sources(round, folder.path.parent)
-    if round.storage.url == "journal":
-        check_locks(folder.path)
     if round.executor.kind != "slurm":
         _launcher(round)  # warms up meanwhile
     _check(folder, round)

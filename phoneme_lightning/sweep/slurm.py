@@ -72,6 +72,13 @@ class SlurmWorker:
         return self.job.split("_")[0]
 
     @property
+    def is_held(self) -> bool:
+        """Whether it waits until somebody releases it."""
+        return self.state == "SPECIAL_EXIT" or (
+            self.state == "PENDING" and "held" in self.reason.lower()
+        )
+
+    @property
     def is_live(self) -> bool:
         """Whether it runs or will."""
         return self.state not in ENDED
@@ -101,7 +108,9 @@ def _ask(*words: str) -> str:
             "submitted, or give --executor auto"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"{words[0]} does not answer") from error
+        raise InputError(
+            f"{words[0]} does not answer: see whether `sinfo` does, and try again"
+        ) from error
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
         raise InputError(f"{words[0]} refuses: {' '.join(said.split())}")
@@ -136,13 +145,16 @@ def trials_a_worker(round: Round) -> int:
     return executor.gpus or max(1, (executor.cpus or 0) // budget.threads)
 
 
-def submit_workers(folder: RoundFolder, round: Round, count: int) -> str:
+def submit_workers(
+    folder: RoundFolder, round: Round, count: int, until: float | None = None
+) -> str:
     """Submit an array of workers.
 
     Args:
         folder: of the round, on a disk that every node sees.
         round: what it is.
         count: of workers.
+        until: when they begin no further trial, in seconds since 1970.
 
     Returns:
         The array's id.
@@ -176,6 +188,8 @@ def submit_workers(folder: RoundFolder, round: Round, count: int) -> str:
     worker = [str(Path(sys.executable).with_name("phoneme-sweep")), "worker", str(here)]
     # The round's own storage may not be the one that `run` was given.
     worker += ["--parallel", str(at_once), "--storage", round.storage.url, "--proof", _prove(here)]
+    if until is not None:
+        worker += ["--until", f"{until:.0f}"]
     told = _ask("sbatch", "--parsable", *options, *executor.options, str(script), *worker)
     return told.strip().split(";")[0]
 
@@ -201,10 +215,13 @@ def cancel_workers(folder: RoundFolder, *, only_waiting: bool = False) -> int:
         InputError: SLURM does not answer, or it refuses.
     """
     live = [worker for worker in list_workers(folder) if worker.is_live]
-    chosen = [worker for worker in live if worker.state == "PENDING" or not only_waiting]
-    if chosen:
-        only = ["--state=PENDING"] if only_waiting else []
-        _ask("scancel", *only, *sorted({worker.array for worker in chosen}))
+    if not only_waiting:
+        chosen, names = live, {worker.array for worker in live}
+    else:
+        chosen = [worker for worker in live if worker.state == "PENDING" or worker.is_held]
+        names = {worker.job for worker in chosen}
+    if names:
+        _ask("scancel", *sorted(names))
     return len(chosen)
 
 

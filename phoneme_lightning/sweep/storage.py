@@ -65,6 +65,8 @@ def _parse(told: str) -> sqlalchemy.URL:
         url = sqlalchemy.make_url(resolve_url(told))
     except (sqlalchemy.exc.ArgumentError, ValueError):  # which may quote the password
         raise InputError(f"storage.url is no URL of a database: {EXAMPLES}") from None
+    if "@" in (url.host or ""):  # it is the password's, and would be shown
+        raise InputError("storage.url holds more than one @: write that of the password as %40")
     if url.drivername.partition("+")[0] not in ("postgresql", "postgres"):
         return url
     query = {**LIBPQ, **url.query}

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import ParallelStrategy
@@ -79,6 +80,12 @@ class Ranks:
                 "and each would make a folder of its own: give one for all"
             )
         return Path(given) if self.rank else None
+
+    @property
+    def plugins(self) -> list[ClusterEnvironment]:
+        """What keeps a lone process in a job of many tasks from being taken for one of those."""
+        tasks = os.environ.get("SLURM_NTASKS", "1")
+        return [LightningEnvironment()] if self.size == 1 and tasks != "1" else []
 
     @property
     def callbacks(self) -> list[Callback]:

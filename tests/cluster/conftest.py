@@ -1,6 +1,8 @@
 """What tests share that need the servers of a cluster; where those are not installed they skip."""
 
 import importlib.util
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,15 @@ def postgres():
     server = module.Server()
     yield server
     server.close()
+
+
+@pytest.fixture
+def database(postgres, monkeypatch):
+    """Give the name of an empty database, whose URL is in the environment."""
+    name = f"db{os.getpid()}x{time.monotonic_ns()}"
+    postgres.run(f"CREATE DATABASE {name}")
+    monkeypatch.setenv("PHONEME_STORAGE", postgres.url(name))
+    return name
 
 
 @pytest.fixture(scope="session")

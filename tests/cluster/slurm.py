@@ -51,6 +51,7 @@ ReturnToService=2
 SlurmdTimeout=5
 KillWait=20
 OverTimeLimit=0
+JobRequeue=0
 MailProg=/bin/true
 GresTypes=gpu
 {nodes}
@@ -120,7 +121,7 @@ class Cluster:
         try:
             self._configure()
             self._start_munge()
-            self._start("slurmctld", "-D")
+            self.start_controller()
             for name in self.names:
                 self.start_node(name)
             wait_until(lambda: set(self.node_states().values()) == {"idle"})
@@ -209,6 +210,14 @@ class Cluster:
             lines = self.run("sinfo", "--noheader", "--Node", "--format=%N %t").splitlines()
             return dict(line.split() for line in lines)
         return {}
+
+    def start_controller(self) -> None:
+        """Start what keeps the queue, or start it again."""
+        self._start("slurmctld", "-D")
+
+    def stop_controller(self) -> None:
+        """Let nobody answer for the queue."""
+        self._kill("slurmctld")
 
     def start_node(self, name: str, without: Path | None = None) -> None:
         """Start a node, or start it again.

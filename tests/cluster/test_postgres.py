@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import threading
 import time
 from collections import Counter
@@ -32,15 +31,6 @@ TRIALS = 200  # the cost of it grows with the square
 URL = "env:PHONEME_STORAGE"
 
 fork = multiprocessing.get_context("fork")
-
-
-@pytest.fixture
-def database(postgres, tmp_path, monkeypatch):
-    """Give the name of an empty database, whose URL is in the environment."""
-    name = f"db{os.getpid()}x{time.monotonic_ns()}"
-    postgres.run(f"CREATE DATABASE {name}")
-    monkeypatch.setenv("PHONEME_STORAGE", postgres.url(name))
-    return name
 
 
 def make_round(beat="30s", grace="300s", url=URL):

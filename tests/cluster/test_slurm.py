@@ -69,18 +69,21 @@ def begun(folder):
     return [file for file in files if not file.with_name("outcome.json").exists()]
 
 
-def test_a_node_dies_and_workers_are_preempted_and_the_table_is_a_quiet_worker_s(
-    place, cluster, quiet
+def test_a_node_dies_workers_are_preempted_the_database_crashes_and_the_table_is_a_quiet_worker_s(
+    place, cluster, quiet, postgres, database
 ):
     file = write(place, "busy", {"seconds": 0.5, "later": 0}, array=3)
     folder = place.rounds / "busy"
-    driver = place.start("run", file)
+    driver = place.start("run", file, "--storage", "env:PHONEME_STORAGE")
     try:
         place.wait_for(lambda: len(jobs(cluster)) == 3 and len(begun(folder)) == 3)
         (_, node), (asked, _), (requeued, _) = jobs(cluster).items()
         cluster.kill_node(node)
         cluster.run("scancel", "--batch", "--signal=USR1", asked)
         cluster.run("scontrol", "requeue", requeued)
+        postgres.stop()
+        time.sleep(1)
+        postgres.start()
     finally:
         said, _ = driver.communicate(timeout=200)
     assert driver.returncode == 0, said
@@ -125,6 +128,38 @@ def test_workers_are_submitted_again_when_all_have_died_and_trials_have_ended(pl
     said, _ = driver.communicate(timeout=100)
     assert driver.returncode == 0, said
     assert [state for _, state, *_ in table(place, "died")] == ["completed"] * 2
+
+
+def test_the_time_of_a_round_is_over_for_workers_that_begin_later_too(place, cluster):
+    file = write(place, "late", {"seconds": 0.3, "later": 0})
+    text = (place.path / file).read_text()
+    (place.path / file).write_text(text.replace("{points: 3}", "{points: 3, total_time: 9s}"))
+    driver = place.start("run", file)
+    place.wait_for(lambda: begun(place.rounds / "late"))
+    [requeued] = jobs(cluster)
+    cluster.run("scontrol", "requeue", requeued)
+    said, _ = driver.communicate(timeout=100)
+    assert driver.returncode == 1, said
+    assert "budget.total_time is over; " in said
+    assert "FAILED" not in said
+    assert len(list((place.rounds / "late/trials").iterdir())) < 6
+
+
+def test_a_worker_that_is_held_is_told_and_slurm_may_be_away(place, cluster):
+    file = write(place, "held", {}, 1, options=["--hold"])
+    first = place.start("run", file)
+    said = read_until(first, "is held (JobHeldUser): let it go by `scontrol release ")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    driver = place.start("run", file)  # which submits none
+    read_until(driver, "is held")
+    cluster.stop_controller()
+    read_until(driver, "it is asked again")
+    cluster.start_controller()
+    [job] = re.findall(r"worker (\S+) is held", said)
+    cluster.run("scontrol", "release", job)
+    said, _ = driver.communicate(timeout=100)
+    assert driver.returncode == 0, said
 
 
 @pytest.fixture

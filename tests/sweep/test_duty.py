@@ -20,6 +20,8 @@ duty = Duty(Path(sys.argv[1]), 0.05, 60)
 while True:
     if duty.is_due():
         print("looks", flush=True)
+        if not Path("fails").exists():
+            duty.looked()
     time.sleep(0.01)
 """
 
@@ -27,7 +29,7 @@ while True:
 @pytest.fixture
 def holder(tmp_path):
     command = [sys.executable, "-c", HOLD, tmp_path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "looks\n"
         yield process
         process.kill()
@@ -51,11 +53,15 @@ def test_one_looks_and_another_at_once_when_it_has_died(tmp_path, holder):
     assert mine.is_due()
 
 
-def test_while_one_is_frozen_the_others_look_now_and_then(tmp_path, holder):
-    mine = Duty(tmp_path, 0, 0.4)
-    assert not looks(mine, 1)  # it leaves traces
-    holder.send_signal(signal.SIGSTOP)
-    assert 1 <= looks(mine, 1) <= 2
+@pytest.mark.parametrize("why", ["it is frozen", "its looks fail"])
+def test_while_one_looks_in_vain_the_others_look_now_and_then(tmp_path, holder, why):
+    mine = Duty(tmp_path, 0, 0.8)
+    assert not looks(mine, 1.2)  # it leaves traces
+    if why == "it is frozen":
+        holder.send_signal(signal.SIGSTOP)
+    else:
+        (tmp_path / "fails").touch()
+    assert 1 <= looks(mine, 1.8) <= 2
 
 
 def test_who_is_on_duty_looks_at_its_pace(tmp_path):

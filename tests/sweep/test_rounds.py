@@ -304,7 +304,7 @@ fcntl.flock = flock
 def test_a_disk_without_locks_needs_a_database(place):
     (place.path / "sitecustomize.py").write_text(WITHOUT_LOCKS)
     said = place.sweep("run", place.write("unlocked", budget=TWO_POINTS), code=2)
-    assert "storage.url is journal, but the disk of " in said
+    assert "knows no locks (Function not implemented): mount it with flock, or keep the st" in said
     database = f"sqlite:///{place.path}/study.db"
     place.sweep("run", "sweeps/unlocked.yaml", "--storage", database)
     assert set(outcomes(place.rounds / "unlocked").values()) == {1}

@@ -21,6 +21,7 @@ WITH_PASSWORD = [
     "mysql://:pa55word@host/studies",
     "postgresql://host/studies?user=me&password=pa55word&sslmode=require",
     "postgresql://me@host/studies?sslpassword=pa55word",
+    "mysql://host/studies?user=me&passwd=pa55word",
 ]
 WITHOUT = [
     "journal",
@@ -51,6 +52,13 @@ def test_what_holds_no_password_is_left_as_it_is(url):
     check_url(url, "storage.url")
     assert redact(url) == url
     assert with_storage(parse_round(LEAST, "first"), url).storage.url == url
+
+
+def test_an_at_in_a_password_is_asked_for_as_it_must_be_and_shows_none_of_it(monkeypatch):
+    monkeypatch.setenv("PHONEME_STORAGE", "postgresql://me:pa55@w0rd@host/studies")
+    with pytest.raises(InputError, match="write that of the password as %40") as error:
+        show_url("env:PHONEME_STORAGE")
+    assert "w0rd" not in str(error.value)
 
 
 def test_a_url_is_read_from_the_environment_or_a_file(tmp_path, monkeypatch):

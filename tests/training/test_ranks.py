@@ -227,11 +227,12 @@ def test_a_rank_that_is_killed_ends_the_fit_which_goes_on_as_if_it_had_not(
     assert read_outcome(killed).state == "completed"
 
 
+MAIN = "import sys; sys.argv[0] = 'phoneme-cli'; from phoneme_lightning.entry import main; main()"
+
+
 def test_tasks_that_slurm_has_started_work_together_and_stop_when_the_first_is_asked(
     words, tmp_path
 ):
-    program = "import sys; sys.argv[0] = 'phoneme-cli'; from phoneme_lightning.entry import main"
-
     folders = [tmp_path / "run", tmp_path / "elsewhere"]  # as if one saw the other's files late
     folders[0].mkdir()
     (folders[0] / "stop").touch()
@@ -249,12 +250,7 @@ def test_tasks_that_slurm_has_started_work_together_and_stop_when_the_first_is_a
         }
         with (tmp_path / f"said-{number}").open("w") as log:
             return subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    f"{program}; main()",
-                    *words(run__folder=folders[number], **TWO),
-                ],
+                [sys.executable, "-c", MAIN, *words(run__folder=folders[number], **TWO)],
                 env={**os.environ, **slurm},
                 stdout=log,
                 stderr=log,
@@ -306,6 +302,14 @@ def test_what_makes_no_ranks_is_refused_in_one_line(monkeypatch, given, env, sai
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=said):
         find_ranks(options(**given))
+
+
+def test_a_fit_on_one_device_in_a_job_of_many_tasks_is_a_fit_on_one_device(words, tmp_path):
+    job = {"SLURM_JOB_ID": "4321", "SLURM_JOB_NAME": "fit", "SLURM_NTASKS": "4"}
+    command = [sys.executable, "-c", MAIN, *words(**{"trainer.accelerator": "cpu"})]
+    done = subprocess.run(command, env={**os.environ, **job}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert read_outcome(tmp_path / "run").state == "completed"
 
 
 def test_a_fit_on_one_device_is_alone_whatever_a_cluster_says(monkeypatch):
