@@ -142,7 +142,7 @@ class Driver:
         """Start nothing more; what runs may end."""
         if not self.why_stopped:
             self.why_stopped = why
-            self.view.say(f"{why}: nothing more is started, {len(self.slots)} trials may end")
+            self.view.say(f"{why}: nothing more is started, what runs is finished")
         self.stops = max(self.stops, 1)
 
     @contextmanager
@@ -153,7 +153,8 @@ class Driver:
             self.why_stopped = self.why_stopped or why
             if self.stops == 1:
                 self.view.say(
-                    f"stopping: {len(self.slots)} trials may end; once more (Ctrl-C) to stop now"
+                    f"stopping once the {len(self.slots)} trials that run are finished; once more "
+                    "(Ctrl-C) to stop now"
                 )
 
         # SIGUSR1 is what our template has SLURM send before a worker's time is over.

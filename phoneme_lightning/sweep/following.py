@@ -59,7 +59,7 @@ class Follower:
         self._ended_before: int | None = None  # when workers were last submitted
         self._arrays: set[str] = set()  # that it follows
         self._told: set[str] = set()  # workers of which something was said
-        self._queue = ""
+        self._queue = describe_workers([])
         self._fault = ""  # the last that was said
         self._queue_at = 0.0
         self._has_answered = False  # SLURM
@@ -158,7 +158,8 @@ class Follower:
             self.screen.say(told)
         self._arrays |= {worker.array for worker in workers if worker.is_live}
         for worker in workers:
-            if (worker.has_failed or worker.is_held) and worker.array in self._arrays:
+            is_stuck = worker.is_held or worker.asks_too_much
+            if (worker.has_failed or is_stuck) and worker.array in self._arrays:
                 if worker.job not in self._told:
                     self.screen.say(self._describe(worker))
                 self._told.add(worker.job)
@@ -168,6 +169,12 @@ class Follower:
             return (
                 f"worker {worker.job} is held ({worker.reason}): let it go by `scontrol release "
                 f"{worker.job}`, or end all by `phoneme-sweep cancel {self.folder.path} --workers`"
+            )
+        if worker.asks_too_much:
+            return (
+                f"worker {worker.job} asks for more than its partition has ({worker.reason}): "
+                f"`phoneme-sweep cancel {self.folder.path} --workers`, and change "
+                "executor.partition, time, cpus or gpus"
             )
         log = self.folder.path / LOGS / f"{worker.job}.log"
         told = f"worker {worker.job} on {worker.node or 'no node'}: {worker.state}"

@@ -20,6 +20,7 @@ from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_check import check_round
 from phoneme_lightning.sweep.round_file import dump_round, make_quick, read_round
+from phoneme_lightning.sweep.storage import check_storage
 from phoneme_lightning.sweep.storage_url import check_url
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
@@ -93,6 +94,7 @@ def open_round(
         made = RoundFolder(tempfile.mkdtemp(dir=root, prefix=f".{wanted.name}."))
         try:
             _fill(made, wanted, Path(file), configs)
+            check_storage(wanted.storage.url)
             check(made, wanted)
             made.path.rename(folder.path)
         except BaseException:

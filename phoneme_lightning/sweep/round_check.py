@@ -99,6 +99,11 @@ def _check_numbers(round: Round) -> None:
             "worker to leave up to that long before its end; or an executor.template of your own "
             "with a shorter --signal"
         )
+    for option in round.executor.options:
+        if not option.startswith("-") or " " in option.partition("=")[0]:
+            raise InputError(f"executor.options has {option!r}: write each as --name=value")
+        if option.startswith(("--array", "-a")):
+            raise InputError(f"executor.options has {option!r}: give it as executor.array")
     if not round.base:
         raise InputError("base is []: give a config file, such as configs/rnn.yaml")
     seeds = round.seeds

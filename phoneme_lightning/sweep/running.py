@@ -26,7 +26,7 @@ from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.lint import lint
 from phoneme_lightning.sweep.machine import list_gpus, trials_at_once
 from phoneme_lightning.sweep.records import PREEMPTED, read_records
-from phoneme_lightning.sweep.round import Round
+from phoneme_lightning.sweep.round import Executor, Round
 from phoneme_lightning.sweep.screen import Screen
 from phoneme_lightning.sweep.slurm import LOGS, describe_workers, list_workers, queue_again
 
@@ -53,7 +53,7 @@ def run_round(folder: RoundFolder, round: Round) -> int:
     if round.executor.kind == "slurm":
         why = _follow(folder, round)
     else:
-        _tell_of_workers(folder)
+        _tell_of_slurm(folder, round)
         why = _drive(folder, round)
     if why:
         print(
@@ -144,16 +144,22 @@ def _follow(folder: RoundFolder, round: Round) -> str:
     _check(folder, round)
     ledger = _fill_queue(folder, round)
     with Screen(folder, round) as screen:
+        rows = len(read_design(folder.design))
+        screen.say(f"{round.name}: {rows} trials designed, for workers in SLURM, {folder.path}")
         return Follower(folder, round, ledger, screen).run()
 
 
-def _tell_of_workers(folder: RoundFolder) -> None:
-    """Say so where this machine is about to help workers in SLURM, which is easily not meant."""
+def _tell_of_slurm(folder: RoundFolder, round: Round) -> None:
+    """Say so where trials are about to run here, but SLURM's workers might be meant."""
+    told = ""
+    if round.executor != Executor(kind=round.executor.kind):
+        told = "what the round's file says in executor is for SLURM"
     with suppress(InputError):
         workers = list_workers(folder) if (folder.path / LOGS).is_dir() else []
         if any(worker.is_live for worker in workers):
             told = describe_workers(workers)
-            print(f"{told}; trials run here too: to follow alone give --executor slurm", flush=True)
+    if told:
+        print(f"{told}; trials run here: for SLURM's workers give --executor slurm", flush=True)
 
 
 def _drive(folder: RoundFolder, round: Round) -> str:

@@ -44,6 +44,9 @@ ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("PREEMPTED", "REVOKED", "TIMEOUT"),
 }
+TOO_MUCH = {"BadConstraints", "PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit"}
+"""Reasons to wait for what will not come, unless somebody changes the job or the cluster."""
+
 PATIENCE_SECONDS = 60.0
 
 
@@ -77,6 +80,11 @@ class SlurmWorker:
         return self.state == "SPECIAL_EXIT" or (
             self.state == "PENDING" and "held" in self.reason.lower()
         )
+
+    @property
+    def asks_too_much(self) -> bool:
+        """Whether it waits for what its partition does not have."""
+        return self.state == "PENDING" and self.reason in TOO_MUCH
 
     @property
     def is_live(self) -> bool:
@@ -190,7 +198,13 @@ def submit_workers(
     worker += ["--parallel", str(at_once), "--storage", round.storage.url, "--proof", _prove(here)]
     if until is not None:
         worker += ["--until", f"{until:.0f}"]
-    told = _ask("sbatch", "--parsable", *options, *executor.options, str(script), *worker)
+    try:
+        told = _ask("sbatch", "--parsable", *options, *executor.options, str(script), *worker)
+    except InputError as error:
+        raise InputError(
+            f"{error} (what it is asked for stands in executor.partition, gpus, cpus, time and "
+            "options; `sinfo` shows what there is)"
+        ) from error
     return told.strip().split(";")[0]
 
 

@@ -42,5 +42,7 @@ class Stopwatch(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write both."""
+        if not trainer.is_global_zero:
+            return
         times = {"step": self.step, "validation": self.validation}
         self.file.write_text(json.dumps(times), encoding="utf-8")

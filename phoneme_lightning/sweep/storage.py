@@ -13,22 +13,29 @@ from optuna.storages.journal import JournalFileBackend
 
 from phoneme_lightning.errors import InputError, redact
 from phoneme_lightning.sweep.journal_lock import JournalLock
-from phoneme_lightning.sweep.storage_patient import DATABASE_ERRORS, PatientStorage, patiently
+from phoneme_lightning.sweep.storage_patient import (
+    DATABASE_ERRORS,
+    PatientStorage,
+    patiently,
+    say_fault,
+)
 from phoneme_lightning.sweep.storage_sparing import SparingStorage
-from phoneme_lightning.sweep.storage_url import resolve_url
+from phoneme_lightning.sweep.storage_url import EXAMPLES, resolve_url
 
-__all__ = ["STORAGE_ERRORS", "open_database", "open_storage", "show_url"]
+__all__ = [
+    "STORAGE_ERRORS",
+    "check_storage",
+    "explain",
+    "open_database",
+    "open_storage",
+    "show_url",
+]
 
 STORAGE_ERRORS: tuple[type[Exception], ...] = (OSError, *DATABASE_ERRORS)
 """What a storage that does not answer raises; the same call may go well later."""
 
 BUSY_SECONDS = 10.0  # how long SQLite waits for its turn
 OPENING_SECONDS = 20.0  # how long a server is asked again where a command begins with it
-
-EXAMPLES = (
-    "write journal, or what Optuna takes, such as sqlite:////home/me/study.db or "
-    "postgresql://me@host/studies"
-)
 
 LIBPQ = {
     "connect_timeout": "10",
@@ -67,7 +74,7 @@ def _parse(told: str) -> sqlalchemy.URL:
         raise InputError(f"storage.url is no URL of a database: {EXAMPLES}") from None
     if "@" in (url.host or ""):  # it is the password's, and would be shown
         raise InputError("storage.url holds more than one @: write that of the password as %40")
-    if url.drivername.partition("+")[0] not in ("postgresql", "postgres"):
+    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         return url
     query = {**LIBPQ, **url.query}
     return url.set(drivername="postgresql+psycopg", query=query)
@@ -133,13 +140,42 @@ def open_database(told: str) -> RDBStorage:
         return _connect(_parse(told))
     except ImportError as error:
         raise InputError(
-            f"storage.url is a database whose driver is missing ({error.__cause__ or error}): for "
-            "PostgreSQL pip install 'phoneme-lightning[postgres]'"
+            f"storage.url is a database whose driver is missing ({error.__cause__ or error}): "
+            "install it, for postgresql://... by pip install 'phoneme-lightning[postgres]'"
         ) from error
     except sqlalchemy.exc.ArgumentError as error:
         raise InputError(f"storage.url cannot be used ({error}): {EXAMPLES}") from error
     except RuntimeError as error:
         raise InputError(f"storage.url cannot be used: {error}") from error
+
+
+def explain(error: BaseException) -> InputError:
+    """Say why a command cannot begin with its storage, and what would help."""
+    fault = say_fault(error)
+    if "password" in fault:
+        advice = "keep the password in ~/.pgpass, or give env:NAME or file:PATH with the whole URL"
+    elif "does not exist" in fault:
+        advice = "make it, such as by createdb, or write one that is there"
+    else:
+        advice = "start it, or write one that does, or journal"
+    return InputError(f"the database in storage.url does not answer ({fault}): {advice}")
+
+
+def check_storage(url: str) -> None:
+    """Make sure that a study can be kept somewhere, before anything is made for it.
+
+    Args:
+        url: `journal`, or a database's.
+
+    Raises:
+        InputError: as of `open_database`, or the database does not answer.
+    """
+    if url == "journal":
+        return
+    try:
+        open_database(url).engine.dispose()
+    except DATABASE_ERRORS as error:
+        raise explain(error) from error
 
 
 def open_storage(url: str, journal: Path) -> tuple[BaseStorage, JournalLock | None]:

@@ -5,19 +5,26 @@ from pathlib import Path
 
 from phoneme_lightning.errors import InputError, redact
 
-__all__ = ["check_url", "resolve_url"]
+__all__ = ["EXAMPLES", "check_url", "resolve_url"]
+
+EXAMPLES = (
+    "write journal, or what Optuna takes, such as sqlite:////home/me/study.db or "
+    "postgresql://me@host/studies"
+)
 
 
 def check_url(url: str, key: str) -> None:
-    """Refuse a password where others can read it.
+    """Refuse what is no URL, and a password where others can read it; repeat neither.
 
     Args:
         url: as for `resolve_url`.
         key: where it stands.
 
     Raises:
-        InputError: the URL holds a password.
+        InputError: it is no URL, or holds a password.
     """
+    if url != "journal" and not url.startswith(("env:", "file:")) and "://" not in url:
+        raise InputError(f"{key} is no URL of a database: {EXAMPLES}")
     if redact(url) != url:
         raise InputError(
             f"{key} holds a password, which others can read: leave it out and keep it in "
@@ -39,6 +46,8 @@ def resolve_url(told: str) -> str:
     if where == "env":
         if url := os.environ.get(name, "").strip():
             return url
+        if not name:
+            raise InputError("storage.url is env: without a name: give env:NAME")
         raise InputError(
             f"storage.url is {told}, and no environment variable {name} is set: set it to the URL, "
             f"such as export {name}=postgresql://me@host/studies"

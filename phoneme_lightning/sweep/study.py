@@ -14,8 +14,8 @@ from phoneme_lightning.sweep.ending import CONSTRAINT, Ending
 from phoneme_lightning.sweep.folder import RoundFolder
 from phoneme_lightning.sweep.journal_lock import JournalLock
 from phoneme_lightning.sweep.round import Round
-from phoneme_lightning.sweep.storage import open_storage, show_url
-from phoneme_lightning.sweep.storage_patient import DATABASE_ERRORS, say_fault
+from phoneme_lightning.sweep.storage import explain, open_storage, show_url
+from phoneme_lightning.sweep.storage_patient import DATABASE_ERRORS
 from phoneme_lightning.sweep.study_owner import check_owner, made_in, own
 
 __all__ = [
@@ -83,6 +83,11 @@ def _open_study(folder: RoundFolder, round: Round) -> tuple[optuna.Study, Journa
                 if not in_journal:
                     own(folder, study, url)
                 return study, lock
+    if in_journal and (database := made_in(folder)):
+        raise InputError(
+            f"the study of {round.name} is in {database}, and no journal: leave --storage out, or "
+            "give that"
+        )
     place = folder.journal if in_journal else made_in(folder) or "the database in storage.url"
     raise InputError(
         f"the study of {round.name} is gone from {place}, but trials have begun: put it back, or "
@@ -127,10 +132,7 @@ class RoundStudy:
         try:
             self._open()
         except DATABASE_ERRORS as error:
-            raise InputError(
-                f"the database in storage.url does not answer ({say_fault(error)}): start it, or "
-                "write one that does, or journal"
-            ) from error
+            raise explain(error) from error
 
     def _open(self) -> None:
         self._study, self._lock = _open_study(self._folder, self._round)

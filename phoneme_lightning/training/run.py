@@ -138,9 +138,12 @@ def new_run_folder(settings: RunSettings, config: dict[str, Any]) -> Path:
     if settings.folder:
         folder = Path(settings.folder)
         if is_run(folder):
+            last = folder / "checkpoints" / "last.ckpt"
+            go_on = f"go on with --ckpt_path {last}"
+            fresh = "delete it, which came to no validation"
             raise InputError(
-                f"run.folder is {settings.folder}, where a run is already: give another, or go on "
-                f"with --ckpt_path {folder / 'checkpoints' / 'last.ckpt'}"
+                f"run.folder is {settings.folder}, where a run is already: give another, or "
+                f"{go_on if last.is_file() else fresh}"
             )
         folder.mkdir(parents=True, exist_ok=True)
         return folder

@@ -219,7 +219,7 @@ def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cl
     file = write(place, "twice", slow, 1, array=2)
     with FileLock(folder / ".slurm.lock"):  # both shall want to submit
         drivers = [place.start("run", file) for _ in range(2)]
-        began = [read_until(driver, "no workers in SLURM's queue") for driver in drivers]
+        began = [read_until(driver, "for workers in SLURM") for driver in drivers]
         time.sleep(0.5)
     place.wait_for(lambda: len(jobs(cluster)) == 2)
     assert len({job.split("_")[0] for job in jobs(cluster)}) == 1
@@ -230,7 +230,7 @@ def test_two_drivers_submit_once_and_who_cancels_the_workers_can_go_on(place, cl
     assert "the workers go on, unless you end them" in left
     assert len(jobs(cluster)) == 2
     helper = place.start("run", file, "--executor", "auto")
-    read_until(helper, "2 running, on n1 n2; trials run here too")
+    read_until(helper, "2 running, on n1 n2; trials run here: ")
     helper.kill()
     assert "2 workers are cancelled" in place.sweep("cancel", "twice", "--workers")
     followed, _ = drivers[1].communicate(timeout=60)

@@ -344,7 +344,12 @@ def test_fits_that_were_run_one_by_one_become_a_round(place):
 
 
 def test_a_database_that_is_not_there_is_said_in_a_line(place):
-    words = place.write("tiny", budget=TWO_POINTS, storage="{url: 'sqlite:///no/such/folder/x.db'}")
-    said = place.sweep("run", words, code=2)
+    file = place.write("tiny", budget=TWO_POINTS, executor="{array: 8}")
+    said = place.sweep("run", file, "--storage", "sqlite:///no/such/folder/x.db", code=2)
     assert "the database in storage.url does not answer (unable to open database file)" in said
     assert "Traceback" not in said
+    assert not list(place.rounds.glob("*"))
+    said = place.sweep("run", file, "--storage", f"sqlite:///{place.path}/x.db")
+    assert "what the round's file says in executor is for SLURM; trials run here" in said
+    said = place.sweep("worker", "tiny", "--storage", "journal", code=2)
+    assert f"the study of tiny is in sqlite:///{place.path}/x.db, and no journal" in said

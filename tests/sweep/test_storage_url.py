@@ -47,6 +47,15 @@ def test_a_password_is_refused_where_others_can_read_it_and_is_not_repeated(url)
     assert "host" in redact(url)
 
 
+@pytest.mark.parametrize("url", ["jornal", "me:pa55@host/studies", "host=h password=pa55"])
+def test_what_is_no_url_is_refused_and_not_repeated(url):
+    with pytest.raises(
+        InputError, match=r"storage\.url is no URL of a database: write jou"
+    ) as error:
+        check_url(url, "storage.url")
+    assert url not in str(error.value)
+
+
 @pytest.mark.parametrize("url", WITHOUT)
 def test_what_holds_no_password_is_left_as_it_is(url):
     check_url(url, "storage.url")
