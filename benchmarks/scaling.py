@@ -9,8 +9,10 @@ shared   the time for which it keeps others out: that of the journal's lock, or 
 lines    that it writes into a journal, each of which every other worker reads
 
 Simulated: workers that train for so long a trial, give a sign of life every 30 s, and of whom one
-looks for dead ones every 15 s. A claim reads all trials that run, as a look does twice. Who needs
-the shared part waits for one of its lanes: the journal has one, a server here as many as cores.
+looks for dead ones every 15 s, while somebody follows who reads the round every 2 s. A claim and
+each such reading reads all trials that run, a look does so twice. Who needs the shared part waits
+for one of its lanes: the journal has one, a server here as many as cores. Left out are the way to a
+server, and the end of a round, when workers without a trial look for one every 4 s.
 What is told is the share of their time in which workers train. A disk that machines share takes
 longer to write than the one that is measured: `--disk-ms` is assumed for each line on it.
 
@@ -36,6 +38,7 @@ from timing import print_table
 
 from phoneme_lightning.sweep.design import write_design
 from phoneme_lightning.sweep.folder import RoundFolder
+from phoneme_lightning.sweep.following import LOOK_SECONDS
 from phoneme_lightning.sweep.journal_lock import JournalLock
 from phoneme_lightning.sweep.ledger import Ledger
 from phoneme_lightning.sweep.round import BEAT, Storage
@@ -172,7 +175,7 @@ def simulate(workers: int, trial_seconds: float, cost: dict[str, float], lanes: 
     )
     own = (cost["trial own ms"] + read_own + beats * cost["beat own ms"]) / 1000 + heard
     free = [0.0] * lanes
-    look_at = 0.0
+    look_at, readings = 0.0, 2 + BEAT / 2 / LOOK_SECONDS
     # (when, worker, turn, what is left of the fit); below 0: it has no trial yet, 0: it has ended.
     events = [(draw.uniform(0, 60), worker, 0, -1.0) for worker in range(workers)]
     began = [when for when, *_ in events]
@@ -181,7 +184,7 @@ def simulate(workers: int, trial_seconds: float, cost: dict[str, float], lanes: 
     while events:
         now, worker, turn, left = heapq.heappop(events)
         while look_at <= now:
-            looked = max(look_at, heapq.heappop(free)) + 2 * read_shared / 1000
+            looked = max(look_at, heapq.heappop(free)) + readings * read_shared / 1000
             heapq.heappush(free, looked)
             look_at = max(look_at + BEAT / 2, looked)
         lasts = cost["beat shared ms"] if left > 0 else cost["trial shared ms"] / 2
