@@ -120,6 +120,17 @@ run_command(lambda: print({said} * "said"))
         assert process.wait() == 141
 
 
+@pytest.mark.parametrize("kind", [InputError, OSError])
+def test_no_error_shows_the_password_of_a_url(kind, monkeypatch, capsys):
+    def fails():
+        raise kind("no postgresql://me:pa55word@host/studies")
+
+    monkeypatch.setattr(sys, "argv", ["x"])
+    with pytest.raises(SystemExit):
+        run_command(fails)
+    assert "error: no postgresql://me:***@host/studies" in capsys.readouterr().err
+
+
 def test_another_pipe_that_breaks_is_an_error(monkeypatch, capfd):
     def broken():
         raise BrokenPipeError("a worker is gone")

@@ -72,11 +72,11 @@ def transcribe(
     to_stdout = out is None and recordings[0].path is None
     if to_stdout and (len(formats) > 1 or plot):
         raise InputError("standard output takes one --format and no --plot: give --out FOLDER")
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    transcriber = Transcriber.open(checkpoints, phones)
     folder = None if to_stdout else Path(out or "transcripts")
     if folder:
         make_folder(folder)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    transcriber = Transcriber.open(checkpoints, phones)
     if transcriber.saved is None:
         console.print(
             f"no {FILE} beside {checkpoints[0]}: each frame gets its likeliest phone; "

@@ -14,13 +14,12 @@ from filelock import FileLock
 from phoneme_lightning.corpora.choose import choose_store
 from phoneme_lightning.errors import InputError
 from phoneme_lightning.sweep.design import Row, append_design, design, read_design
+from phoneme_lightning.sweep.disk_locks import check_locks
 from phoneme_lightning.sweep.folder import ROOT, RoundFolder, write_atomically
-from phoneme_lightning.sweep.journal_lock import check_locks
 from phoneme_lightning.sweep.keys import flatten
 from phoneme_lightning.sweep.round import Round
 from phoneme_lightning.sweep.round_check import check_round
 from phoneme_lightning.sweep.round_file import dump_round, make_quick, read_round
-from phoneme_lightning.sweep.storage import check_storage
 from phoneme_lightning.sweep.storage_url import check_url
 from phoneme_lightning.sweep.yaml12 import dump_yaml, load_yaml
 
@@ -94,7 +93,6 @@ def open_round(
         made = RoundFolder(tempfile.mkdtemp(dir=root, prefix=f".{wanted.name}."))
         try:
             _fill(made, wanted, Path(file), configs)
-            check_storage(wanted.storage.url)
             check(made, wanted)
             made.path.rename(folder.path)
         except BaseException:

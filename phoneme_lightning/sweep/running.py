@@ -29,6 +29,7 @@ from phoneme_lightning.sweep.records import PREEMPTED, read_records
 from phoneme_lightning.sweep.round import Executor, Round
 from phoneme_lightning.sweep.screen import Screen
 from phoneme_lightning.sweep.slurm import LOGS, describe_workers, list_workers, queue_again
+from phoneme_lightning.sweep.storage import check_storage
 
 __all__ = ["check_round", "run_round", "work"]
 
@@ -98,7 +99,8 @@ def check_round(folder: RoundFolder, round: Round) -> None:
     """Look a new round over before it begins: by the playbook, then point by point.
 
     Raises:
-        InputError: the playbook forbids it, or phoneme-cli would refuse a trial.
+        InputError: the playbook forbids it, its storage does not answer, or phoneme-cli would
+            refuse a trial.
     """
     objections = lint(round, folder.base_configs())
     for objection in objections:
@@ -110,6 +112,7 @@ def check_round(folder: RoundFolder, round: Round) -> None:
             f"{round.name} breaks {len(errors)} of the playbook's rules, as said above; "
             "`phoneme-sweep lint` tells more"
         )
+    check_storage(round.storage.url)
     if round.phase == "exploit":
         check_exploit(round)
         find_sources(round, folder.path.parent)

@@ -43,6 +43,11 @@ def run_ranks(ranks: Ranks, words: Sequence[str], folder: Path) -> int:
     Raises:
         SystemExit: SIGTERM has ended one of them, or this process.
     """
+    if ranks.here < ranks.size and (meet := ranks.environment) is not None:
+        say(
+            f"{ranks.here} of {ranks.size} processes start here; all meet at "
+            f"{meet.main_address}:{meet.main_port}"
+        )
     with ExitStack() as files:
         said = [files.enter_context(tempfile.TemporaryFile()) for _ in range(ranks.here)]
         codes = _follow(ranks, words, folder, said)

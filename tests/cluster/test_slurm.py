@@ -145,8 +145,8 @@ def test_the_time_of_a_round_is_over_for_workers_that_begin_later_too(place, clu
     assert len(list((place.rounds / "late/trials").iterdir())) < 6
 
 
-def test_a_worker_that_is_held_is_told_and_slurm_may_be_away(place, cluster):
-    file = write(place, "held", {}, 1, options=["--hold"])
+def test_workers_that_are_held_are_told_and_slurm_may_be_away(place, cluster):
+    file = write(place, "held", {}, 1, array=2, options=["--hold"])
     first = place.start("run", file)
     said = read_until(first, "is held (JobHeldUser): let it go by `scontrol release ")
     first.send_signal(signal.SIGINT)
@@ -156,10 +156,11 @@ def test_a_worker_that_is_held_is_told_and_slurm_may_be_away(place, cluster):
     cluster.stop_controller()
     read_until(driver, "it is asked again")
     cluster.start_controller()
-    [job] = re.findall(r"worker (\S+) is held", said)
+    [job, *_] = re.findall(r"worker (\S+) is held", said)
     cluster.run("scontrol", "release", job)
     said, _ = driver.communicate(timeout=100)
     assert driver.returncode == 0, said
+    assert not jobs(cluster, "PENDING,RUNNING")  # nobody waits for a round that is over
 
 
 @pytest.fixture

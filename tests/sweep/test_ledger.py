@@ -317,6 +317,20 @@ def test_a_beat_that_stands_still_costs_the_lease(folder, url):
     assert other.states()[claim.trial] == "completed"
 
 
+def test_who_gives_a_sign_of_life_while_others_look_is_spared(folder, url, monkeypatch):
+    mine = fill(folder, points=1, url=url)
+    other = Ledger(folder, mine.round)
+    claim = mine.claim()
+
+    def is_stale(*trial):  # by what was read a moment ago
+        mine.beat(claim)
+        return True
+
+    monkeypatch.setattr(other._watch, "is_stale", is_stale)
+    assert other.reap() == []
+    mine.beat(claim)
+
+
 def test_who_is_killed_on_this_machine_is_not_waited_for(folder, url):
     round = make_round(url=url)
     make_design(folder, 1)

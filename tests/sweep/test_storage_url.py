@@ -6,6 +6,7 @@ from phoneme_lightning.errors import InputError, redact
 from phoneme_lightning.sweep.opening import with_storage
 from phoneme_lightning.sweep.round_file import parse_round
 from phoneme_lightning.sweep.storage import open_database, show_url
+from phoneme_lightning.sweep.storage_patient import say_fault
 from phoneme_lightning.sweep.storage_url import check_url, resolve_url
 
 LEAST = {
@@ -44,6 +45,7 @@ def test_a_password_is_refused_where_others_can_read_it_and_is_not_repeated(url)
             refuse()
         assert "55" not in str(e.value)
     assert "55" not in redact(f"it said: {url} (and more)").replace("5432", "")
+    assert "55" not in say_fault(RuntimeError(f"no {url}")).replace("5432", "")
     assert "host" in redact(url)
 
 
