@@ -14,8 +14,10 @@ from phoneme_lightning.training.outcome import read_outcome
 from phoneme_lightning.training.wandb_logger import WandbSettings, _find_mode
 
 FIND = """
+import os
 from phoneme_lightning.training.wandb_logger import WandbSettings, _find_mode
-print(_find_mode(WandbSettings()))
+print(_find_mode(WandbSettings()), flush=True)
+os._exit(0)  # W&B would look for its server first, which may take minutes
 """
 
 
