@@ -163,6 +163,15 @@ def test_workers_that_are_held_are_told_and_slurm_may_be_away(place, cluster):
     assert not jobs(cluster, "PENDING,RUNNING")  # nobody waits for a round that is over
 
 
+def test_workers_that_ask_for_too_much_are_told(place, cluster):
+    driver = place.start("run", write(place, "much", {}, 1, options=["--time=1-0"]))
+    cluster.run("scontrol", "update", "partitionname=main", "maxtime=30")
+    said = read_until(driver, "asks for more than its partition has (PartitionTimeLimit)")
+    assert "change executor.partition, time, cpus or gpus" in said
+    place.sweep("cancel", "much", "--workers")
+    driver.communicate(timeout=60)
+
+
 @pytest.fixture
 def disk(place):
     """Give what sets the room on a disk of the rounds' own, in KiB besides what it holds."""

@@ -1,6 +1,8 @@
 """A plan counts what a round would train, and times it by real steps or by trials that ended."""
 
 import io
+import json
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -11,6 +13,7 @@ from phoneme_lightning.sweep.opening import open_round
 from phoneme_lightning.sweep.plan import describe, make_plan, plan, show
 from phoneme_lightning.sweep.round import Budget, Scientific
 from phoneme_lightning.sweep.spaces import Categorical, Int, Log, Uniform
+from phoneme_lightning.sweep.stopwatch import Stopwatch
 
 LR = "model.optimizer.init_args.lr"
 GRID = """
@@ -104,6 +107,15 @@ def test_what_cannot_be_timed_says_why(place, monkeypatch):
     folder, round = open_round(file, lambda *_: None, root=place.path / "elsewhere")
     with pytest.raises(InputError, match=r"arm constant: .*data\.deltas is 'file'"):
         make_plan(RoundFolder(folder.path), round)
+
+
+def test_of_several_ranks_the_first_alone_writes_its_times(tmp_path):
+    watch = Stopwatch(str(tmp_path / "times.json"), 1)
+    watch.step = 0.5
+    watch.on_train_end(SimpleNamespace(is_global_zero=False), None)
+    assert not watch.file.exists()
+    watch.on_train_end(SimpleNamespace(is_global_zero=True), None)
+    assert json.loads(watch.file.read_text()) == {"step": 0.5, "validation": 0.0}
 
 
 @pytest.mark.parametrize(

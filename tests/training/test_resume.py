@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from phoneme_lightning.cli import PhonemeCLI
+from phoneme_lightning.errors import InputError
 from phoneme_lightning.training.curves import read_metrics
 from phoneme_lightning.training.outcome import read_outcome
+from phoneme_lightning.training.run import RunSettings, new_run_folder
 from phoneme_lightning.training.utterance_file import UTTERANCES, read_utterances
 
 pytestmark = pytest.mark.usefixtures("alone")  # the checkpoint names the killer
@@ -175,3 +177,14 @@ def test_a_fit_that_diverges_is_given_up_at_the_same_step_when_resumed(
     expected, found = (replace(read_outcome(f), seconds=0.0) for f in (quiet, folder))
     assert expected.cause == "nan"
     assert found == expected
+
+
+def test_a_folder_that_holds_a_run_is_not_taken_for_another(tmp_path):
+    settings = RunSettings(folder=str(tmp_path))
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(InputError, match="or delete it, which came to no validation"):
+        new_run_folder(settings, {})
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/last.ckpt").touch()
+    with pytest.raises(InputError, match=r"or go on with --ckpt_path .*/checkpoints/last\.ckpt"):
+        new_run_folder(settings, {})
