@@ -32,6 +32,9 @@ import slurm  # noqa: E402
 
 __all__ = ["main"]
 
+EARLY_LINES = 6
+"""Of metrics.csv, which has some 22 at the end of a trial."""
+
 CONFIG = """
 seed_everything: 0
 model:
@@ -83,13 +86,15 @@ def _table(place: Path, name: str) -> list[dict[str, Any]]:
 
 
 def _at_work(trials: Path) -> dict[str, str]:
-    """Give the node of each job that is in the middle of a trial."""
+    """Give the node of each job that has begun a trial and will not end it in a moment."""
     found = {}
     for file in trials.glob("*/*/attempt.json"):
         told = json.loads(file.read_text())
-        if told["ended"] or not (file.with_name("metrics.csv")).exists():
+        if told["ended"] or file.with_name("outcome.json").exists():
             continue
-        with suppress(OSError):  # it died with its node
+        with suppress(OSError):  # it has not come so far, or it died with its node
+            if len(file.with_name("metrics.csv").read_text().splitlines()) > EARLY_LINES:
+                continue
             text = Path(f"/proc/{told['worker'].split(':')[1]}/environ").read_text()
             job = dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
             name = f"{job['SLURM_ARRAY_JOB_ID']}_{job['SLURM_ARRAY_TASK_ID']}"
@@ -98,29 +103,26 @@ def _at_work(trials: Path) -> dict[str, str]:
 
 
 def mishaps(
-    cluster: "slurm.Cluster", server: "postgres.Server", trials: Path
-) -> list[tuple[str, Callable[[], None]]]:
-    """Give what goes wrong, in its order."""
+    cluster: "slurm.Cluster", server: "postgres.Server"
+) -> list[tuple[str, Callable[[str, str], object]]]:
+    """Give what goes wrong, in its order, each for a job and its node."""
 
-    def crash() -> None:
+    def crash(job: str, node: str) -> None:
         server.stop("immediate")
         time.sleep(5)
         server.start()
 
-    def kill() -> None:
-        cluster.kill_node(next(iter(_at_work(trials).values())))
-
-    def preempt() -> None:
-        cluster.run("scancel", "--batch", "--signal=USR1", next(iter(_at_work(trials))))
-
-    def requeue() -> None:
-        cluster.run("scontrol", "requeue", next(iter(_at_work(trials))))
-
     return [
-        ("a node dies", kill),
-        ("a worker's time is over", preempt),
+        ("a node dies", lambda job, node: cluster.kill_node(node)),
+        (
+            "a worker's time is over",
+            lambda job, node: cluster.run("scancel", "--batch", "--signal=USR1", job),
+        ),
         ("the database crashes", crash),
-        ("a worker is put back into the queue", requeue),
+        (
+            "a worker is put back into the queue",
+            lambda job, node: cluster.run("scontrol", "requeue", job),
+        ),
     ]
 
 
@@ -135,14 +137,15 @@ def work(place: Path, options: argparse.Namespace) -> dict[str, Any]:
             words = ("--executor", "slurm", "--storage", "env:STUDY")
             driver = _sweep(place, "run", "sweeps/busy.yaml", *words)
             trials, did = place / "runs/rounds/busy/trials", []
-            for number, (name, happen) in enumerate(mishaps(cluster, server, trials), 1):
+            for number, (name, happen) in enumerate(mishaps(cluster, server), 1):
                 wanted = number * 2 * options.points // 6
-                while driver.poll() is None and (
-                    len(list(trials.glob("*/*/outcome.json"))) < wanted or not _at_work(trials)
-                ):
-                    time.sleep(0.1)
-                if driver.poll() is None:
-                    happen()
+                found: dict[str, str] = {}
+                while driver.poll() is None and not found:
+                    time.sleep(0.05)
+                    if len(list(trials.glob("*/*/outcome.json"))) >= wanted:
+                        found = _at_work(trials)
+                if found:
+                    happen(*next(iter(found.items())))
                     did.append(name)
                     print(
                         f"{len(list(trials.glob('*/*/outcome.json')))} trials ended: {name}",
@@ -155,14 +158,20 @@ def work(place: Path, options: argparse.Namespace) -> dict[str, Any]:
         finally:
             server.close()
     _run(place, "run", "sweeps/quiet.yaml", "--parallel", "1")
-    attempts = [json.loads(file.read_text()) for file in trials.glob("*/*/attempt.json")]
+    files = list(trials.glob("*/*/attempt.json"))
+    attempts = [json.loads(file.read_text()) for file in files]
+    # One whose fit had ended before its worker could say so was not cut off.
+    died = [
+        one["ended"] is None and not file.with_name("outcome.json").exists()
+        for file, one in zip(files, attempts, strict=True)
+    ]
     causes = Counter(str(one["interrupted"]) for one in attempts if one["interrupted"])
     return {
         "workers": options.workers,
         "trials": len(busy),
         "mishaps": did,
         "attempts": len(attempts),
-        "died with their node": sum(one["ended"] is None for one in attempts),
+        "died with their node": sum(died),
         "interrupted": dict(causes),
         "seconds": round(seconds, 1),
         "differing rows": sum(a != b for a, b in zip(busy, _table(place, "quiet"), strict=True)),
