@@ -229,13 +229,10 @@ def cancel_workers(folder: RoundFolder, *, only_waiting: bool = False) -> int:
         InputError: SLURM does not answer, or it refuses.
     """
     live = [worker for worker in list_workers(folder) if worker.is_live]
-    if not only_waiting:
-        chosen, names = live, {worker.array for worker in live}
-    else:
-        chosen = [worker for worker in live if worker.state == "PENDING" or worker.is_held]
-        names = {worker.job for worker in chosen}
-    if names:
-        _ask("scancel", *sorted(names))
+    waiting = [worker for worker in live if worker.state == "PENDING" or worker.is_held]
+    chosen = waiting if only_waiting else live
+    if chosen:
+        _ask("scancel", *(worker.job for worker in chosen))
     return len(chosen)
 
 
